@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# criterion.sh - run a test program, and fail also when it ran fewer tests than
+# its source has: a runner that finds nothing to run calls that success.
+#
+#	criterion.sh SOURCE PROGRAM [ARGUMENT...]
+source=$1
+shift
+wanted=$(grep -cE '^(Parameterized)?Test\(' "$source")
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+
+# Not stored first and shown afterwards: what hangs should show how far it got.
+{
+	"$@" --verbose -j1 2>&1
+	echo $? >"$dir/status"
+} | tee "$dir/log"
+
+ran=$(sed -n 's/.*Synthesis: Tested: \([0-9]*\).*/\1/p' "$dir/log" | tail -n 1)
+skipped=$(grep -c '^\[SKIP\]' "$dir/log")
+if [ "$wanted" -eq 0 ] || [ $((${ran:-0} + skipped)) -lt "$wanted" ]; then
+	echo "${ran:-0} tests ran, of $wanted in $source"
+	exit 1
+fi
+exit "$(cat "$dir/status")"
