@@ -1,0 +1,101 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# install.sh - install what is missing, and only that, after saying what.
+#
+#	sh tests/install.sh build|test|all|demo...
+#
+# Whether something is there is found out by using it, so on a system without
+# apt-get this still tells what to install.  WEFT_INSTALL=0: tell, do not do it.
+set -u
+missing=
+
+has() {
+	command -v "$1" >/dev/null 2>&1
+}
+
+# need PACKAGE... -- COMMAND...: the packages, unless the command succeeds.
+need() {
+	packages=
+	while [ "$1" != -- ]; do
+		packages="$packages $1"
+		shift
+	done
+	shift
+	case "$missing " in
+	*"$packages "*) ;;
+	*) "$@" >/dev/null 2>&1 || missing="$missing$packages" ;;
+	esac
+}
+
+links() {
+	echo 'int main(void) { return 0; }' | "$@" -x c - -o /dev/null
+}
+
+need_build() {
+	need gcc libc6-dev -- links gcc
+	need binutils -- has ld
+	need cmake -- has cmake
+	if ! has make; then
+		need ninja-build -- has ninja
+	fi
+}
+
+need_test() {
+	need_build
+	need g++ -- has g++
+	need python3-minimal python3 -- python3 -c 'import unittest'
+	need pkg-config -- has pkg-config
+	need libcriterion-dev -- pkg-config --exists criterion
+	if ! has clang-format-14; then
+		need clang-format-14 -- clang_format_is_14
+	fi
+}
+
+clang_format_is_14() {
+	clang-format --version | grep -q 'version 14\.'
+}
+
+need_all() {
+	need_test
+	need clang -- links clang
+	need libclang-rt-14-dev -- links clang -fsanitize=address,undefined
+	need libboost-context-dev -- links gcc -l:libboost_context.a
+	need gcc-aarch64-linux-gnu libc6-dev-arm64-cross -- \
+		links aarch64-linux-gnu-gcc -static
+	need qemu-user-static -- has qemu-aarch64-static
+}
+
+need_demo() {
+	need_build
+	need wrk -- has wrk
+	need curl -- has curl
+}
+
+install() {
+	sudo=
+	if [ "$(id -u)" != 0 ]; then
+		sudo=sudo
+	fi
+	if [ "${WEFT_INSTALL:-1}" = 0 ] || ! has apt-get ||
+		{ [ -n "$sudo" ] && ! has sudo; }; then
+		echo "please install (Debian's names):$missing" >&2
+		exit 1
+	fi
+	echo "going to install with apt-get:$missing" >&2
+	$sudo apt-get -qq update >&2
+	# The names are meant to be split.
+	# shellcheck disable=SC2086
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install \
+		--no-install-recommends $missing >&2 || exit 1
+}
+
+for what in "$@"; do
+	case $what in
+	build | test | all | demo) "need_$what" ;;
+	*) echo "usage: install.sh build|test|all|demo..." >&2 && exit 2 ;;
+	esac
+done
+if [ -n "$missing" ]; then
+	install
+fi
