@@ -44,7 +44,7 @@ need_build() {
 need_test() {
 	need_build
 	need g++ -- has g++
-	need python3-minimal python3 -- python3 -c 'import unittest'
+	need python3 -- python3 -c 'import unittest'
 	need pkg-config -- has pkg-config
 	need libcriterion-dev -- pkg-config --exists criterion
 	if ! has clang-format-14; then

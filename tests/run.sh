@@ -92,10 +92,8 @@ build() {
 	then
 		generator='-G Ninja'
 	fi
-	if [ "${WEFT_WERROR:-0}" = 1 ]; then
-		options="$options -DWEFT_WERROR=ON"
-	fi
-	CC=$cc cmake -S "$top" -B "$top/$dir" $generator $options &&
+	CC=$cc cmake -S "$top" -B "$top/$dir" $generator \
+		-DWEFT_WERROR="${WEFT_WERROR:-0}" $options &&
 		cmake --build "$top/$dir" --parallel "$jobs" --target $targets
 }
 

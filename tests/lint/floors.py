@@ -396,7 +396,7 @@ SAMPLES = {
               "/* TODO: wake in batches, once there is a benchmark */"),
     "comment": ("src/core/park.c", "int a; // b", '"http://a"; /* b */'),
     "extern": ("src/core/park.c", "extern int a;", "int a; /* extern */"),
-    "documented": ("include/weft/time.h", "/* a */\n#define A\n\nWEFT_API int f(void);",
+    "documented": ("include/weft/time.h", "/* a */\n#define A\nWEFT_API int f(void);",
                    "/*\n * Does f.\n *\n * Context: any.\n */\n"
                    "WEFT_API int f(void);\nWEFT_API int g(void);"),
 }

@@ -44,7 +44,13 @@ def main():
         print("skipped: clang-format 14 is not installed")
         return SKIP
     files = sys.argv[1:] or tracked()
-    done = subprocess.run([tool, "--dry-run", "-Werror", *files])
+    check = [tool, "--dry-run", "-Werror"]
+    wrong = subprocess.run([*check, f"--assume-filename={TOP / 'a.c'}"],
+                           input=b"int  a;\n", stderr=subprocess.PIPE)
+    if wrong.returncode == 0:
+        print(tool, "accepts what it should not")
+        return 1
+    done = subprocess.run([*check, *files])
     print(len(files), "files,", "not all formatted" if done.returncode
           else "all formatted")
     return done.returncode != 0

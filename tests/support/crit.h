@@ -50,6 +50,7 @@ struct mini_test {
 };
 
 void mini_register(struct mini_test *t);
+/* `format` begins with a space, so that none is needed from the caller. */
 void mini_fail(const char *file, int line, const char *what, const char *format,
 	       ...) __attribute__((format(printf, 4, 5), noreturn));
 void mini_skip(const char *format, ...)
@@ -100,10 +101,11 @@ void mini_skip(const char *format, ...)
 	((struct criterion_test_params){sizeof(type), (void *)(array), (count)})
 
 #define MINI_ASSERT(cond, what, ...)                                           \
-	((cond) ? (void)0 : mini_fail(__FILE__, __LINE__, what, "" __VA_ARGS__))
+	((cond) ? (void)0                                                      \
+		: mini_fail(__FILE__, __LINE__, what, " " __VA_ARGS__))
 
-#define cr_skip_test(...)   mini_skip("" __VA_ARGS__)
-#define cr_skip(...)        mini_skip("" __VA_ARGS__)
+#define cr_skip_test(...)   mini_skip(" " __VA_ARGS__)
+#define cr_skip(...)        mini_skip(" " __VA_ARGS__)
 #define cr_fail(...)        MINI_ASSERT(0, "fail", __VA_ARGS__)
 #define cr_assert_fail(...) cr_fail(__VA_ARGS__)
 

@@ -19,7 +19,7 @@ trap 'rm -rf "$dir"' EXIT
 
 ran=$(sed -n 's/.*Synthesis: Tested: \([0-9]*\).*/\1/p' "$dir/log" | tail -n 1)
 skipped=$(grep -c '^\[SKIP\]' "$dir/log")
-if [ "$wanted" -eq 0 ] || [ $((${ran:-0} + skipped)) -lt "$wanted" ]; then
+if [ "${ran:-0}" -eq 0 ] || [ $((${ran:-0} + skipped)) -lt "$wanted" ]; then
 	echo "${ran:-0} tests ran, of $wanted in $source"
 	exit 1
 fi

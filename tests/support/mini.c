@@ -33,7 +33,7 @@ void mini_register(struct mini_test *t)
 
 static void say(const char *format, va_list args)
 {
-	fputs(": ", stderr);
+	fputc(':', stderr);
 	vfprintf(stderr, format, args);
 }
 
@@ -44,7 +44,7 @@ void mini_fail(const char *file, int line, const char *what, const char *format,
 
 	fprintf(stderr, "[----] %s:%d: Assertion Failed: %s", file, line, what);
 	va_start(args, format);
-	if (*format)
+	if (format[1])
 		say(format, args);
 	va_end(args);
 	fputc('\n', stderr);
