@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """floors.py - the rules of the house, held by a machine.
 
-    floors.py [--archive libweft.a]     look at the tree, and at the objects
+    floors.py [--objects FILE.o...]     look at the tree, and at the objects
     floors.py --self-test               show that each rule can fail
 
 A rule is a function that gets one source file and yields (line, message); it
@@ -310,46 +310,40 @@ def lone_labels(sources):
 
 
 def parse_nm(text):
-    """{object: (defined, undefined)} of what `nm -A` prints."""
+    """{(floor, room): (defined, undefined)} of what `nm -A` prints."""
     objects = collections.defaultdict(lambda: (set(), set()))
+    pattern = (r"(?:.*/)?(?:src|(arch))/(\w+)/(\w+)\.[cS]\.o(?:bj)?:"
+               r"\s*[0-9a-f]* (\w) (\S+)")
     for line in text.splitlines():
-        match = re.match(r".*?([^:/]+)\.[cS]\.o(?:bj)?:\s*[0-9a-f]* (\w) (\S+)",
-                         line)
+        match = re.match(pattern, line)
         if not match:
             continue
-        room, kind, symbol = match.groups()
+        port, floor, room, kind, symbol = match.groups()
         if kind in "Uw":
-            objects[room][1].add(symbol)
+            objects[port or floor, room][1].add(symbol)
         elif kind.isupper():
-            objects[room][0].add(symbol)
+            objects[port or floor, room][0].add(symbol)
     return objects
-
-
-def floor_of(room):
-    for level in HOUSE:
-        for floor, rooms in level.items():
-            if room in rooms.split():
-                return floor
-    return None
 
 
 def wrong_calls(nm):
     """Objects use symbols as their files may include: no way up, no cycle."""
     objects = parse_nm(nm)
     home = {s: room for room, (has, _) in objects.items() for s in has}
-    for room, (defined, wanted) in sorted(objects.items()):
-        if floor_of(room) is None:
-            yield room, 0, "this object's room is not in HOUSE"
+    for user, (defined, wanted) in sorted(objects.items()):
+        name = "/".join(user)
+        if place(*user) is None:
+            yield name, 0, "this object's room is not in HOUSE"
             continue
         for symbol in sorted(defined):
-            if not symbol.startswith(("wf_", "weft_", "__odr_asan")):
-                yield room, 0, f"{symbol} is global without our prefix"
+            if not symbol.startswith(("wf_", "weft_")):
+                yield name, 0, f"{symbol} is global without our prefix"
         for symbol in sorted(wanted & home.keys()):
-            user = (floor_of(room), room)
-            used = (floor_of(home[symbol]), home[symbol])
-            if used[0] and user != used and not may_use(user, used):
-                yield (room, 0, f"{symbol}: {user[0]}/{room} may not use "
-                       f"{used[0]}/{used[1]}")
+            if user != home[symbol] and not may_use(user, home[symbol]):
+                used = "/".join(home[symbol])
+                yield name, 0, f"calls {symbol}: may not use {used}"
+    if nm and not objects:
+        yield "nm", 0, "no object was recognised"
 
 
 def tree():
@@ -359,7 +353,7 @@ def tree():
                 yield Source(str(path.relative_to(TOP)), path.read_text())
 
 
-def look(archive):
+def look(objects):
     sources = list(tree())
     for source in sources:
         for name, rule in RULES.items():
@@ -367,8 +361,8 @@ def look(archive):
                 for number, message in rule(source):
                     yield source.path, number, f"{message} ({name})"
     yield from lone_labels(sources)
-    if archive:
-        nm = subprocess.run(["nm", "-A", archive], check=True, text=True,
+    if objects:
+        nm = subprocess.run(["nm", "-A", *objects], check=True, text=True,
                             stdout=subprocess.PIPE)
         yield from wrong_calls(nm.stdout)
 
@@ -435,13 +429,19 @@ def self_test_whole():
         return [Source("src/core/park.h", text)]
     yield "a lone label", lone_labels(source("/* [a-b] */")), True
     yield "a pair", lone_labels(source("/* [a-b] */\n/* [a-b] */")), False
-    low = "l.a:list.c.o:0000000000000000 T wf_list_f\n"
-    high = "l.a:park.c.o:0000000000000000 T wf_park\n"
-    yield "a call up", wrong_calls(low + "l.a:list.c.o: U wf_park\n" + high), 1
-    yield "a call down", wrong_calls(low + high
-                                     + "l.a:park.c.o: U wf_list_f\n"), 0
-    yield "an unknown object", wrong_calls("l.a:x.c.o:00 T wf_x\n"), True
-    yield "no prefix", wrong_calls("l.a:list.c.o:00 T list_f\n"), True
+    low = "x/src/base/list.c.o:0000000000000000 T wf_list_f\n"
+    high = "x/src/core/park.c.o:0000000000000000 T wf_park\n"
+    port = "x/arch/x86_64/context.S.o:0000000000000000 T wf_switch\n"
+    up = "x/src/base/list.c.o:                 U wf_park\n"
+    down = "x/src/core/park.c.o:                 U wf_list_f\n"
+    arch = "x/src/core/park.c.o:                 U wf_switch\n"
+    odd = "x/src/core/odd.c.o:0000000000000000 T wf_odd\n"
+    bare = "x/src/base/list.c.o:0000000000000000 T list_f\n"
+    yield "a call up", wrong_calls(low + high + up), True
+    yield "a call down", wrong_calls(low + high + down + port + arch), False
+    yield "an unknown object", wrong_calls(odd), True
+    yield "no prefix", wrong_calls(bare), True
+    yield "not what nm prints", wrong_calls("x"), True
 
 
 def run_self_test():
@@ -453,7 +453,7 @@ def run_self_test():
             failed.append(f"{name}: {text!r}")
     for name, found, breaks in self_test_whole():
         count += 1
-        if bool(list(found)) != bool(breaks):
+        if bool(list(found)) != breaks:
             failed.append(name)
     for name in failed:
         print("self-test: wrong about", name)
@@ -463,13 +463,13 @@ def run_self_test():
 
 def main():
     parser = argparse.ArgumentParser(description="the rules of the house")
-    parser.add_argument("--archive", help="libweft.a, for calls")
+    parser.add_argument("--objects", nargs="*", help="of the library")
     parser.add_argument("--self-test", action="store_true")
     options = parser.parse_args()
     if options.self_test:
         return run_self_test()
     found = 0
-    for path, number, message in look(options.archive):
+    for path, number, message in look(options.objects):
         print(f"{path}:{number}: {message}")
         found += 1
     print(f"{found} found")
