@@ -94,4 +94,14 @@ static inline double bench_number(const char *option, const char *text,
 	return value;
 }
 
+/* For programs that take no argument: --help, or nothing. */
+static inline void bench_no_arguments(int argc, char **argv, const char *what)
+{
+	if (argc == 1)
+		return;
+	fprintf(strcmp(argv[1], "--help") ? stderr : stdout, "usage: %s\n%s\n",
+		program_invocation_short_name, what);
+	exit(strcmp(argv[1], "--help") != 0);
+}
+
 #endif

@@ -37,7 +37,7 @@ static void usage(FILE *to)
 
 static void parse(int argc, char **argv)
 {
-	static const struct option options[] = {SERVER_OPTIONS};
+	static const struct option options[] = {SERVER_OPTIONS, {0}};
 	int c;
 
 	server.address = "127.0.0.1:7000";

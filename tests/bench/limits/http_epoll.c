@@ -242,7 +242,7 @@ static void open_directory(const char *path)
 
 static void parse(int argc, char **argv)
 {
-	static const struct option options[] = {SERVER_OPTIONS};
+	static const struct option options[] = {SERVER_OPTIONS, {0}};
 	const char *path = ".";
 	int c;
 

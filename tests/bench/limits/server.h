@@ -332,9 +332,8 @@ enum { SERVER_SPIN = 256, SERVER_THREADS, SERVER_CPU };
 	{"spin", required_argument, NULL, SERVER_SPIN},                        \
 		{"threads", required_argument, NULL, SERVER_THREADS},          \
 		{"cpu", required_argument, NULL, SERVER_CPU},                  \
-		{"help", no_argument, NULL, 'h'},                              \
 	{                                                                      \
-		0                                                              \
+		"help", no_argument, NULL, 'h'                                 \
 	}
 
 /* Take one of SERVER_OPTIONS.  False if it is none of them. */
