@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fcontext/context.h - the port for every CPU without one of its own.
+ *
+ * The registers lie where Boost.Context puts them, and floating-point control
+ * is preserved where it does so.  The thread base cannot be switched.
+ */
+#ifndef WF_FCONTEXT_CONTEXT_H
+#define WF_FCONTEXT_CONTEXT_H
+
+#define WF_BASE_SWITCHED 0
+
+extern unsigned char wf_base_fast;
+
+static inline void wf_cpu_relax(void)
+{
+	__asm__ volatile("" ::: "memory");
+}
+
+#endif
