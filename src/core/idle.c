@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * idle.c - see idle.h.
+ */
+#include "core/idle.h"
+
+void wf_idle_begin(struct wf_idle *i, uint32_t workers)
+{
+	i->workers = workers;
+	atom_store_rlx(&i->word, WF_RISE + workers * WF_AWAKE);
+}
+
+bool wf_idle_search(struct wf_idle *i)
+{
+	uint64_t word = atom_load_rlx(&i->word);
+	uint32_t most = i->workers > 3 ? i->workers / 2 : 1;
+
+	do
+		if (idle_searching(word) >= most)
+			return false;
+	/* [idle-fence] */
+	while (!atom_cas_sc(&i->word, &word, word + WF_SEARCHING));
+	return true;
+}
+
+bool wf_idle_found(struct wf_idle *i)
+{
+	/* [idle-fence] */
+	return idle_searching(atom_add_sc(&i->word, -WF_SEARCHING)) == 1;
+}
+
+bool wf_idle_sleep(struct wf_idle *i, bool searching)
+{
+	uint64_t change = WF_AWAKE + (searching ? WF_SEARCHING : 0), before;
+
+	/* [idle-fence] */
+	before = atom_add_sc(&i->word, -change);
+	/* [idle-fence] */
+	atom_fence_sc();
+	return idle_awake(before) == 1;
+}
+
+void wf_idle_rise(struct wf_idle *i)
+{
+	/* [idle-fence] */
+	atom_add_sc(&i->word, WF_RISE + WF_AWAKE);
+}
+
+bool wf_idle_rouse(struct wf_idle *i)
+{
+	uint64_t word;
+
+	/* [idle-fence] */
+	atom_fence_sc();
+	word = atom_load_rlx(&i->word);
+	do
+		if (idle_searching(word) || idle_awake(word) == i->workers)
+			return false;
+	/* [idle-fence] */
+	while (!atom_cas_sc(&i->word, &word,
+			    word + WF_RISE + WF_SEARCHING + WF_AWAKE));
+	return true;
+}
+
+void wf_idle_unrouse(struct wf_idle *i)
+{
+	/* [idle-fence] */
+	atom_add_sc(&i->word, -(WF_SEARCHING + WF_AWAKE));
+}
+
+void wf_idle_rouse_this(struct wf_idle *i)
+{
+	/* [idle-fence] */
+	atom_add_sc(&i->word, WF_RISE + WF_SEARCHING + WF_AWAKE);
+}
+
+uint64_t wf_idle_all_asleep(struct wf_idle *i)
+{
+	uint64_t word;
+
+	/* [idle-fence] */
+	atom_fence_sc();
+	word = atom_load_rlx(&i->word);
+	return idle_awake(word) ? 0 : word;
+}

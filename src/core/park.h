@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * park.h - how a fiber sleeps and is woken.
+ *
+ * Everything in weft that blocks, blocks by wf_park(), and everything that
+ * wakes, wakes by wf_unpark().  The two meet in one word of the handle, of two
+ * bits:
+ *
+ *      PARKED   the context is saved and no run queue holds the fiber
+ *      PERMIT   somebody has called wf_unpark() since the last return of park
+ *
+ *      word              the fiber is
+ *      0                 running, or queued to run
+ *      PERMIT            the same, and will not sleep at its next park
+ *      PARKED            asleep
+ *      PARKED|PERMIT     woken; in exactly one run queue
+ *
+ * and it changes in four places, each one atomic step:
+ *
+ *      park, on the fiber     if PERMIT is there, swap in 0 and return at once;
+ *                             else switch away
+ *      commit, on arrival     0 -> PARKED, now that the context is saved;
+ *                             if it was PERMIT instead, queue the fiber
+ *      unpark, anywhere       or in PERMIT; if the word was exactly PARKED,
+ *                             queue the fiber, else someone already has to
+ *      dispatch, on a worker  if PARKED, swap in 0; then run the fiber
+ *
+ * Yielding leaves the word alone: on arrival the fiber is queued.  Ending
+ * never sets PARKED again, so that an unpark that comes too late queues
+ * nothing; spawn does not write the word.
+ *
+ * No wakeup is lost: commit and unpark are read-modify-writes of one word, so
+ * one comes first; if unpark does, commit sees PERMIT; if commit does, unpark
+ * sees PARKED.  No fiber is queued twice: only the step that finds exactly
+ * PARKED, or the commit that fails to set it, queues, and either ends that
+ * chance.  No fiber runs on a stack still in use: PARKED is set by whoever
+ * arrived, on another stack.
+ *
+ * An ordinary thread that waits has a handle of kind WF_THREAD, and the same
+ * word is its futex: it commits by itself, to PARKED|ASLEEP, and who unparks
+ * that wakes the futex instead of queueing.  The kind is in the word because a
+ * thread's sleep may end by itself, and its handle be a fiber's, before the one
+ * who unparked it has looked.
+ *
+ * Orders:
+ *      [context-saved]  commit's release, unpark's acquire: whoever queues the
+ *                       fiber has its saved registers.
+ *      [wake-reason]    unpark's release, park's and dispatch's acquire: what
+ *                       the waker wrote before it called, the fiber sees.
+ *
+ * So park may return for no reason, and callers loop:
+ *
+ *      while (!condition)
+ *              wf_park(self, WEFT_FOREVER);
+ *
+ * Handles are never given back to the system, so an unpark that comes too late
+ * hits a valid word and costs one turn of such a loop.  The waker touches
+ * nothing of the woken after unpark but the handle.
+ */
+#ifndef WF_PARK_H
+#define WF_PARK_H
+
+#include "core/fiber.h"
+#include "os/futex.h"
+
+#define WF_PARKED 1u
+#define WF_PERMIT 2u
+#define WF_ASLEEP 4u /* with PARKED: a thread, on the futex */
+
+/*
+ * The handle by which the caller waits: its own if it is a fiber, else one
+ * that is borrowed until wf_waiter_end(); NULL without memory.  Aborts in a
+ * worker's own context, which must not block.
+ */
+struct weft_fiber *wf_waiter_begin(void);
+void wf_waiter_end(struct weft_fiber *me);
+
+/*
+ * Sleep until unparked.  `deadline` ends the sleep of a thread only: fibers
+ * have timers, see wait.h.
+ */
+void wf_park(struct weft_fiber *me, weft_time deadline);
+
+void wf_unpark(struct weft_fiber *f);
+
+/*
+ * The step itself.  True: it was a fiber asleep, and the caller has to queue
+ * it.
+ */
+static inline bool park_permit(struct weft_fiber *f)
+{
+	/* release [wake-reason]; if it was asleep, acquire [context-saved] */
+	uint32_t found = atom_or_ar(&f->word, WF_PERMIT);
+
+	if (unlikely(found == (WF_PARKED | WF_ASLEEP)))
+		wf_futex_wake(&f->word, 1);
+	return found == WF_PARKED;
+}
+
+/* In a worker's loop: woken fibers run in the order of their events. */
+void wf_unpark_here(struct weft_fiber *f, struct wf_carrier *here);
+
+#endif

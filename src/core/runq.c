@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runq.c - see runq.h.
+ */
+#include "core/runq.h"
+
+#include "base/check.h"
+
+#define STREAK     3
+#define FIFO_EVERY 61
+
+static void append(struct wf_runq *q, struct wf_list *l, struct weft_fiber *f)
+{
+	list_push(l, &f->link);
+	q->count++;
+}
+
+static struct weft_fiber *take(struct wf_runq *q, struct wf_list *l,
+			       struct wf_link *n)
+{
+	list_remove(l, n);
+	q->count--;
+	return fiber_of(n);
+}
+
+void wf_runq_push(struct wf_runq *q, struct weft_fiber *f)
+{
+	append(q, &q->woken, f);
+}
+
+void wf_runq_spawn(struct wf_runq *q, struct weft_fiber *f)
+{
+	append(q, &q->fresh, f);
+}
+
+void wf_runq_wake(struct wf_runq *q, struct weft_fiber *f)
+{
+	if (q->next)
+		wf_runq_push(q, q->next);
+	q->next = f;
+}
+
+/* --- the ring --- */
+
+static bool ring_push(struct wf_runq *q, struct weft_fiber *f)
+{
+	uint32_t tail = atom_load_rlx(&q->tail);
+
+	/* acquire [ring-taken] */
+	if (tail - atom_load_acq(&q->head) == WF_RUNQ_CAP)
+		return false;
+	atom_store_rlx(&q->ring[tail % WF_RUNQ_CAP], f);
+	/* release [ring-filled] */
+	atom_store_rel(&q->tail, tail + 1);
+	return true;
+}
+
+/* Up to `max` fibers from the head, oldest first; at most half, rounded up. */
+static uint32_t ring_take(struct wf_runq *q, struct weft_fiber **to,
+			  uint32_t max)
+{
+	uint32_t head = atom_load_rlx(&q->head), n;
+
+	for (;;) {
+		/* acquire [ring-filled] */
+		n = atom_load_acq(&q->tail) - head;
+		if (n == 0)
+			return 0;
+		/* Read at different times, they may seem further apart. */
+		if (n > WF_RUNQ_CAP)
+			n = 1;
+		n = n - n / 2;
+		n = n < max ? n : max;
+		for (uint32_t i = 0; i < n; i++)
+			to[i] = atom_load_rlx(
+				&q->ring[(head + i) % WF_RUNQ_CAP]);
+		/* release [ring-taken] */
+		if (atom_cas_rel(&q->head, &head, head + n))
+			return n;
+	}
+}
+
+bool wf_runq_offers(struct wf_runq *q)
+{
+	return atom_load_rlx(&q->tail) != atom_load_rlx(&q->head);
+}
+
+static struct weft_fiber *ring_pop(struct wf_runq *q)
+{
+	struct weft_fiber *f;
+
+	return wf_runq_offers(q) && ring_take(q, &f, 1) ? f : NULL;
+}
+
+/* --- the owner's part --- */
+
+static struct weft_fiber *pop_next(struct wf_runq *q)
+{
+	struct weft_fiber *f = q->next;
+
+	if (!f)
+		return NULL;
+	q->next = NULL;
+	if (q->streak++ < STREAK)
+		return f;
+	wf_runq_push(q, f);
+	return NULL;
+}
+
+struct weft_fiber *wf_runq_pop(struct wf_runq *q)
+{
+	struct weft_fiber *f = pop_next(q);
+
+	if (f)
+		return f;
+	q->streak = 0;
+	if (q->fresh.tail && ++q->turn % FIFO_EVERY)
+		return take(q, &q->fresh, q->fresh.tail);
+	if ((f = ring_pop(q)))
+		return f;
+	if (q->woken.head)
+		return take(q, &q->woken, q->woken.head);
+	if (q->fresh.tail)
+		return take(q, &q->fresh, q->fresh.tail);
+	return NULL;
+}
+
+/* Move up to `n` fibers from the head of a list into the ring. */
+static void share_from(struct wf_runq *q, struct wf_list *l, uint32_t n)
+{
+	while (n-- && l->head && ring_push(q, fiber_of(l->head)))
+		take(q, l, l->head);
+}
+
+bool wf_runq_share(struct wf_runq *q)
+{
+	uint32_t half = q->count / 2;
+
+	/* One share at a time: what is offered has to be wanted first. */
+	if (!wf_runq_offers(q)) {
+		share_from(q, &q->woken, half);
+		if (!wf_runq_offers(q))
+			share_from(q, &q->fresh, half);
+	}
+	return wf_runq_offers(q);
+}
+
+struct weft_fiber *wf_runq_steal(struct wf_runq *to, struct wf_runq *from)
+{
+	struct weft_fiber *loot[WF_RUNQ_CAP / 2];
+	uint32_t n = ring_take(from, loot, array_count(loot));
+
+	for (uint32_t i = 1; i < n; i++) {
+		if (loot[i]->life)
+			wf_runq_push(to, loot[i]);
+		else
+			wf_runq_spawn(to, loot[i]);
+	}
+	return n ? loot[0] : NULL;
+}

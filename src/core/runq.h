@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runq.h - the fibers that a worker runs next.
+ *
+ * The owner's own part needs no locked instruction, and nobody else may touch
+ * it.  The shared part is a ring that thieves reach; the owner fills it, when
+ * somebody is hungry, with the older half of its own.
+ *
+ *      owner's     next    the fiber woken last: taken first, but only STREAK
+ *                          times in a row, then it queues up behind `woken`
+ *                  fresh   newly spawned and never run: the newest first, so
+ *                          that a fork-join tree is walked depth-first
+ *                  woken   in order
+ *      shared      ring    older than all of those; in order, for thieves and
+ *                          for the owner alike
+ *
+ * Order of taking: next; then fresh, but one turn in FIFO_EVERY goes past it;
+ * then ring; then woken.
+ *
+ * The ring: `tail` is the owner's, `head` moves by compare-and-swap only.
+ *
+ *      push    owner   slots[tail] = f; tail + 1           release [ring-filled]
+ *      take    anyone  read head, tail, the slots; then    acquire [ring-filled]
+ *                      head + n by CAS                     release [ring-taken]
+ *              The owner reuses a slot only after it has   acquire [ring-taken]
+ *              seen a head beyond it.
+ *
+ * What a taker has read from a slot counts only if its CAS succeeds: while
+ * head stands, the owner does not write that slot.  The counters are 32 bits
+ * and wrap; a CAS is fooled only by 2^32 fibers passing during one steal.
+ *
+ * Rejected: Chase and Lev's deque, whose owner needs a full fence a take; and
+ * a ring alone for everything (Go, Tokio), whose owner needs a CAS a take,
+ * three times a yield's cost.  A fiber alone in the queue is not shared: to
+ * steal it costs more than to run it.
+ */
+#ifndef WF_RUNQ_H
+#define WF_RUNQ_H
+
+#include "core/fiber.h"
+
+#ifndef WF_RUNQ_CAP
+#define WF_RUNQ_CAP 256 /* a power of two */
+#endif
+
+struct wf_runq {
+	struct weft_fiber *next; /* owner */
+	struct wf_list fresh;    /* owner: the newest at the tail */
+	struct wf_list woken;    /* owner: the oldest at the head */
+	uint32_t count;          /* owner: of fresh and woken */
+	uint32_t streak;         /* owner: times in a row `next` was taken */
+	uint32_t turn;           /* owner */
+	/* atomic: see above */
+	_Atomic uint32_t tail WF_ALIGNED(WF_CACHE_LINE);
+	_Atomic uint32_t head WF_ALIGNED(WF_CACHE_LINE);
+	_Atomic(struct weft_fiber *) ring[WF_RUNQ_CAP];
+};
+
+/* Context of these: the owner. */
+
+/* A fiber was woken by the one that runs; it goes on soon. */
+void wf_runq_wake(struct wf_runq *q, struct weft_fiber *f);
+
+/* A fiber was woken by an event, or yields. */
+void wf_runq_push(struct wf_runq *q, struct weft_fiber *f);
+
+/* A fiber that has never run. */
+void wf_runq_spawn(struct wf_runq *q, struct weft_fiber *f);
+
+/* NULL if there is none. */
+struct weft_fiber *wf_runq_pop(struct wf_runq *q);
+
+/*
+ * Put the older half into the ring, as much as fits, and say whether there is
+ * anything in it.
+ */
+bool wf_runq_share(struct wf_runq *q);
+
+/* More than a thief would leave alone. */
+static inline bool runq_shareable(const struct wf_runq *q)
+{
+	return q->count > 1;
+}
+
+/* Context of these: anyone. */
+
+/*
+ * Take half of the ring of `from`, the oldest; return one, and queue the rest
+ * in `to`, which the caller owns.  NULL if there is nothing, or a thief was
+ * faster: the caller goes on to the next victim either way.
+ */
+struct weft_fiber *wf_runq_steal(struct wf_runq *to, struct wf_runq *from);
+
+/* Whether there is something to steal, at this moment. */
+bool wf_runq_offers(struct wf_runq *q);
+
+#endif

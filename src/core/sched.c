@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sched.c - see sched.h.
+ *
+ * The order of things around a switch:
+ *
+ *      enter             the worker is ours, or lost
+ *      pick              a successor from the worker's own queue
+ *      bind              a stack, if the successor has never run
+ *      switch            with the message
+ *      arrive            do what the message says, then leave
+ *
+ * so the worker is ours from before the pick until after the arrival's work.
+ */
+#include "core/sched.h"
+
+#include "base/check.h"
+#include "core/join.h"
+#include "core/park.h"
+#include "core/self.h"
+
+struct wf_runtime wf_runtime;
+
+/* --- whom to wake --- */
+
+void wf_sched_wake_worker(struct wf_worker *w)
+{
+	uint32_t asleep = 1;
+
+	wf_idle_rouse_this(&wf_runtime.idle);
+	/* [idle-fence] */
+	if (atom_cas_sc(&w->asleep, &asleep, 0))
+		wf_poll_wake(&w->poll);
+	else
+		wf_idle_unrouse(&wf_runtime.idle);
+}
+
+/* Already counted; somebody has to be found who is asleep. */
+static void rouse(void)
+{
+	for (uint32_t i = 0; i < wf_runtime.count; i++) {
+		struct wf_worker *w = &wf_runtime.workers[i];
+		uint32_t asleep = 1;
+
+		if (!atom_load_rlx(&w->asleep))
+			continue;
+		/* [idle-fence] */
+		if (atom_cas_sc(&w->asleep, &asleep, 0)) {
+			wf_poll_wake(&w->poll);
+			return;
+		}
+	}
+	wf_idle_unrouse(&wf_runtime.idle);
+}
+
+void wf_sched_notify(void)
+{
+	if (wf_idle_rouse(&wf_runtime.idle))
+		rouse();
+}
+
+/* Somebody would take work: offer it, and wake one to fetch it. */
+static WF_COLD void feed(struct wf_worker *w)
+{
+	if (wf_runq_share(&w->runq))
+		wf_sched_notify();
+}
+
+static inline void feed_the_hungry(struct wf_worker *w)
+{
+	if (runq_shareable(&w->runq) && idle_hungry(&wf_runtime.idle))
+		feed(w);
+}
+
+/* --- queues --- */
+
+static void inject(struct weft_fiber *f)
+{
+	wf_inject_push(&wf_runtime.inject, f);
+	wf_sched_notify();
+}
+
+static void deliver(struct weft_fiber *f, struct wf_worker *here)
+{
+	if (f->pinned == here) {
+		list_push(&here->inbox.mine, &f->link);
+		return;
+	}
+	wf_inbox_push(&f->pinned->inbox, f);
+	/* [idle-fence] */
+	atom_fence_sc();
+	if (atom_load_rlx(&f->pinned->asleep))
+		wf_sched_wake_worker(f->pinned);
+}
+
+/* Those that no worker's own queue takes. */
+static bool queue_elsewhere(struct weft_fiber *f, struct wf_worker *w)
+{
+	if (f->pinned)
+		deliver(f, w);
+	else if (!w)
+		inject(f);
+	else
+		return false;
+	return true;
+}
+
+void wf_sched_queue_here(struct weft_fiber *f, struct wf_carrier *here)
+{
+	struct wf_worker *w = carrier_worker(here);
+
+	if (unlikely(queue_elsewhere(f, w)))
+		return;
+	wf_runq_push(&w->runq, f);
+	feed_the_hungry(w);
+}
+
+void wf_sched_queue(struct weft_fiber *f)
+{
+	struct weft_fiber *self = wf_self();
+	struct wf_worker *w;
+
+	if (!self) {
+		queue_elsewhere(f, NULL);
+		return;
+	}
+	w = carrier_enter(self->carrier);
+	if (!queue_elsewhere(f, w)) {
+		wf_runq_wake(&w->runq, f);
+		feed_the_hungry(w);
+	}
+	carrier_leave(self->carrier);
+}
+
+void wf_sched_spawn(struct weft_fiber *f, struct wf_worker *w)
+{
+	if (queue_elsewhere(f, w))
+		return;
+	wf_runq_spawn(&w->runq, f);
+	feed_the_hungry(w);
+}
+
+struct weft_fiber *wf_sched_pick(struct wf_worker *w)
+{
+	struct weft_fiber *f;
+
+	/* Pinned fibers have a queue of their own, and every other turn. */
+	if (unlikely(!inbox_empty(&w->inbox)) && w->turns & 1)
+		return wf_inbox_pop(&w->inbox);
+	f = wf_runq_pop(&w->runq);
+	feed_the_hungry(w);
+	return f ? f : wf_inbox_pop(&w->inbox);
+}
+
+/* A successor to switch to; NULL: the worker's loop. */
+static struct weft_fiber *successor(struct wf_worker *w)
+{
+	if (unlikely(!w || w->turns == 0))
+		return NULL;
+	w->turns--;
+	return wf_sched_pick(w);
+}
+
+/* --- switching --- */
+
+static void main_of_fiber(void *message);
+
+static WF_NOINLINE void bind_stack(struct weft_fiber *f, struct wf_worker *w)
+{
+	wf_life_begin(f, wf_stack_take(&w->stacks, f->class), main_of_fiber);
+}
+
+static void make_ready(struct weft_fiber *f, struct wf_carrier *c)
+{
+	if (!f->life)
+		bind_stack(f, c->worker);
+	/* acquire [wake-reason] */
+	if (atom_load_rlx(&f->word) & WF_PARKED)
+		atom_swap_acq(&f->word, 0);
+	f->carrier = c;
+	if (f->kind == WF_NATIVE)
+		f->ctx.base = c->loop.ctx.base;
+	c->budget = WF_BUDGET;
+}
+
+static inline __attribute__((always_inline)) void
+switch_to(struct weft_fiber *from, struct weft_fiber *to, wf_departure then)
+{
+	struct wf_message message = {then, from, to}, *arrived;
+
+	san_leave(&from->life->san, &to->life->san, 0);
+	arrived = wf_context_switch(&from->ctx, &to->ctx, &message);
+	wf_arrive(from, arrived);
+}
+
+void wf_arrive(struct weft_fiber *self, struct wf_message *message)
+{
+	struct wf_carrier *here = self->carrier;
+
+	san_arrive(&self->life->san);
+	if (message->then)
+		message->then(message->from, here);
+	if (self->kind != WF_ADOPTED)
+		wf_self_set(self);
+	carrier_leave(here);
+}
+
+void wf_sched_leave(struct weft_fiber *self, wf_departure then)
+{
+	struct wf_carrier *c = self->carrier;
+	struct wf_worker *w = carrier_enter(c);
+	struct weft_fiber *next = successor(w);
+
+	if (unlikely(self->checked))
+		wf_life_check(self);
+	if (next)
+		make_ready(next, c);
+	else
+		next = &c->loop;
+	switch_to(self, next, then);
+}
+
+static void requeue(struct weft_fiber *f, struct wf_carrier *here)
+{
+	wf_sched_queue_here(f, here);
+}
+
+void wf_sched_yield(struct weft_fiber *self)
+{
+	struct wf_carrier *c = self->carrier;
+	struct wf_worker *w = carrier_enter(c);
+	struct weft_fiber *next = successor(w);
+
+	if (unlikely(self->checked))
+		wf_life_check(self);
+	if (next) {
+		make_ready(next, c);
+		switch_to(self, next, requeue);
+	} else if (!w || w->turns == 0) {
+		switch_to(self, &c->loop, requeue);
+	} else {
+		c->budget = WF_BUDGET;
+		carrier_leave(c);
+	}
+}
+
+void wf_sched_dispatch(struct wf_carrier *c, struct weft_fiber *f)
+{
+	make_ready(f, c);
+	/* Left by the arrival, entered again by the fiber that comes back. */
+	switch_to(&c->loop, f, NULL);
+	carrier_enter(c);
+}
+
+/* --- the end of a fiber --- */
+
+/* Its stack is free; from here on it is a handle. */
+static void finish(struct weft_fiber *f, struct wf_worker *w)
+{
+	struct weft_fiber *joiner;
+	uintptr_t found;
+
+	wf_stack_unreserve(w ? &w->stacks : NULL, f->class);
+	/* release [join-result] */
+	found = atom_swap_ar(&f->joiner, WF_DONE);
+	if (found == WF_DETACHED) {
+		wf_fiber_free(w ? &w->handles : NULL, f);
+	} else if (found) {
+		joiner = (struct weft_fiber *)found;
+		if (park_permit(joiner) && !queue_elsewhere(joiner, w))
+			wf_runq_wake(&w->runq, joiner);
+	}
+	if (w) {
+		atom_bump(&w->ended);
+		return;
+	}
+	/* It may have been the last one, which workers find out when idle. */
+	atom_add_rlx(&wf_runtime.ended, 1);
+	wf_sched_wake_worker(wf_runtime.workers);
+}
+
+/* Run by wf_arrive() after a fiber has left for good. */
+static void retire(struct weft_fiber *f, struct wf_carrier *here)
+{
+	struct wf_worker *w = carrier_worker(here);
+	void *stack = f->life->stack;
+
+	san_destroy(&f->life->san);
+	wf_stack_put(w ? &w->stacks : NULL, f->class, stack);
+	finish(f, w);
+}
+
+static _Noreturn void leave_for_good(struct weft_fiber *self,
+				     struct weft_fiber *next,
+				     struct wf_carrier *c)
+{
+	struct wf_message message = {retire, self, next ? next : &c->loop};
+
+	if (next)
+		make_ready(next, c);
+	san_leave(&self->life->san, &message.to->life->san, 1);
+	wf_context_switch(&self->ctx, &message.to->ctx, &message);
+	__builtin_unreachable();
+}
+
+static void end(struct weft_fiber *self, void *result)
+{
+	if (self->life->at_end)
+		self->life->at_end(self);
+	if (unlikely(self->checked))
+		wf_life_check(self);
+	self->value = result;
+}
+
+_Noreturn void wf_sched_exit(struct weft_fiber *self, void *result)
+{
+	struct wf_carrier *c;
+
+	end(self, result);
+	c = self->carrier;
+	leave_for_good(self, successor(carrier_enter(c)), c);
+}
+
+/*
+ * The function has returned to the top of the stack, so a successor that has
+ * never run may have the stack as it is.
+ */
+static struct weft_fiber *succeed(struct weft_fiber *self, void *result)
+{
+	struct wf_carrier *c;
+	struct wf_worker *w;
+	struct weft_fiber *next;
+
+	end(self, result);
+	c = self->carrier;
+	w = carrier_enter(c);
+	next = successor(w);
+	if (!next || next->life || next->class != self->class)
+		leave_for_good(self, next, c);
+	wf_life_inherit(next, self);
+	make_ready(next, c);
+	wf_self_set(next);
+	finish(self, w);
+	carrier_leave(c);
+	return next;
+}
+
+static void main_of_fiber(void *arrived)
+{
+	struct wf_message *message = arrived;
+	struct weft_fiber *self = message->to;
+
+	wf_arrive(self, message);
+	for (;;)
+		self = succeed(self, self->entry(self->value));
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * self.c - see self.h.  Nothing else may be in this file.
+ */
+#include "core/self.h"
+
+#include "base/cc.h"
+
+static _Thread_local struct weft_fiber *self
+	__attribute__((tls_model("initial-exec")));
+
+WF_NOINLINE struct weft_fiber *wf_self(void)
+{
+	__asm__ volatile("" ::: "memory");
+	return self;
+}
+
+WF_NOINLINE void wf_self_set(struct weft_fiber *f)
+{
+	self = f;
+	__asm__ volatile("" ::: "memory");
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * timer.c - see timer.h.
+ */
+#include "core/timer.h"
+
+#include "base/check.h"
+
+#define SLOTS    (1u << WF_WHEEL_BITS)
+#define LAST     (WF_WHEELS - 1)
+#define TICK_MAX ((UINT64_C(1) << WF_WHEELS * WF_WHEEL_BITS) - 1)
+
+static uint64_t tick_of(weft_time t)
+{
+	return t < 0 ? 0 : (uint64_t)t >> WF_TICK_BITS;
+}
+
+/* The first tick that begins at or after `t`. */
+static uint64_t tick_after(weft_time t)
+{
+	return t <= 0 ? 0 : ((uint64_t)(t - 1) >> WF_TICK_BITS) + 1;
+}
+
+/* The wheel of the highest digit in which the ticks differ. */
+static unsigned level_of(uint64_t now, uint64_t tick)
+{
+	uint64_t differ = (now ^ tick) | 1;
+	unsigned level = (63 - (unsigned)__builtin_clzll(differ)) /
+			 WF_WHEEL_BITS;
+
+	return level < LAST ? level : LAST;
+}
+
+static unsigned digit(uint64_t tick, unsigned level)
+{
+	return tick >> level * WF_WHEEL_BITS & (SLOTS - 1);
+}
+
+static void insert(struct wf_wheel *w, struct wf_timer *t)
+{
+	unsigned level = level_of(w->now, t->tick);
+	unsigned slot = digit(t->tick, level);
+
+	t->level = (uint8_t)level;
+	t->slot = (uint8_t)slot;
+	list_push(&w->slots[level][slot], &t->link);
+	w->used[level] |= UINT64_C(1) << slot;
+	w->count++;
+}
+
+static bool removed(struct wf_wheel *w, struct wf_timer *t)
+{
+	struct wf_list *l = &w->slots[t->level][t->slot];
+
+	if (!list_remove(l, &t->link))
+		return false;
+	if (list_empty(l))
+		w->used[t->level] &= ~(UINT64_C(1) << t->slot);
+	w->count--;
+	return true;
+}
+
+void wf_wheel_begin(struct wf_wheel *w, weft_time now)
+{
+	w->now = tick_of(now);
+}
+
+void wf_timer_arm(struct wf_timer *t, struct wf_wheel *w,
+		  struct weft_fiber *fiber, weft_time deadline)
+{
+	t->fiber = fiber;
+	t->wheel = w;
+	atom_store_rlx(&t->fired, 0);
+	spin_lock(&w->lock);
+	t->tick = tick_after(deadline);
+	/* A tick that is over lies in the one that comes. */
+	if (t->tick <= w->now)
+		t->tick = w->now + 1;
+	if (t->tick > TICK_MAX)
+		t->tick = TICK_MAX;
+	insert(w, t);
+	spin_unlock(&w->lock);
+}
+
+void wf_timer_disarm(struct wf_timer *t)
+{
+	if (timer_fired(t))
+		return;
+	spin_lock(&t->wheel->lock);
+	removed(t->wheel, t);
+	spin_unlock(&t->wheel->lock);
+}
+
+/* The first slot in use on a level that is not behind us; SLOTS if none. */
+static unsigned next_slot(const struct wf_wheel *w, unsigned level)
+{
+	uint64_t ahead = w->used[level] >> digit(w->now, level);
+
+	if (!ahead)
+		return SLOTS;
+	return digit(w->now, level) + (unsigned)__builtin_ctzll(ahead);
+}
+
+/*
+ * The tick at which the nearest slot in use begins: its timers fire then, or
+ * come down a level.  A lower wheel's slots are all nearer than a higher's.
+ */
+static bool next_tick(const struct wf_wheel *w, unsigned *level, unsigned *slot,
+		      uint64_t *tick)
+{
+	for (unsigned l = 0; l < WF_WHEELS; l++) {
+		unsigned s = next_slot(w, l), shift = l * WF_WHEEL_BITS;
+
+		if (s == SLOTS)
+			continue;
+		*level = l;
+		*slot = s;
+		*tick = (w->now >> shift >> WF_WHEEL_BITS << WF_WHEEL_BITS | s)
+			<< shift;
+		return true;
+	}
+	return false;
+}
+
+static void fire(struct wf_timer *t, struct weft_fiber **due, unsigned *n)
+{
+	due[(*n)++] = t->fiber;
+	/* release [timer-fired] */
+	atom_store_rel(&t->fired, 1);
+}
+
+/* False if `due` is full and the slot is not yet empty. */
+static bool empty_slot(struct wf_wheel *w, struct wf_list *l,
+		       struct weft_fiber **due, unsigned *n, unsigned max)
+{
+	while (!list_empty(l)) {
+		struct wf_timer *t =
+			container_of(l->head, struct wf_timer, link);
+
+		if (t->tick <= w->now && *n == max)
+			return false;
+		removed(w, t);
+		if (t->tick <= w->now)
+			fire(t, due, n);
+		else
+			insert(w, t);
+	}
+	return true;
+}
+
+unsigned wf_wheel_expire(struct wf_wheel *w, weft_time now,
+			 struct weft_fiber **due, unsigned max)
+{
+	uint64_t end = tick_of(now), tick;
+	unsigned n = 0, level, slot;
+	bool all = true;
+
+	spin_lock(&w->lock);
+	while (all && w->count && next_tick(w, &level, &slot, &tick) &&
+	       tick <= end) {
+		if (tick > w->now)
+			w->now = tick;
+		all = empty_slot(w, &w->slots[level][slot], due, &n, max);
+	}
+	if (all && end > w->now)
+		w->now = end;
+	spin_unlock(&w->lock);
+	return n;
+}
+
+weft_time wf_wheel_next(struct wf_wheel *w)
+{
+	unsigned level, slot;
+	uint64_t tick;
+	bool any;
+
+	spin_lock(&w->lock);
+	any = w->count && next_tick(w, &level, &slot, &tick);
+	spin_unlock(&w->lock);
+	return any ? (weft_time)(tick << WF_TICK_BITS) : WEFT_FOREVER;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * timer.h - deadlines: one wheel a worker.
+ *
+ * A hierarchy of wheels of 64 slots; the finest slot is 2^17 ns (131 us) wide,
+ * each next wheel's 64 times that, up to 18 years.  A timer lies in the wheel
+ * of the highest digit in which its tick differs from the wheel's present, and
+ * comes down as time passes: insertion and removal are a few instructions,
+ * whatever the number of timers.  A bitmap a wheel finds the next slot in use.
+ * (Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987.)
+ *
+ * A deadline is rounded up to the end of its tick: no timer fires early.
+ *
+ * The timer lies on the stack of whoever waits.  `wheel->lock` guards all of
+ * it but `fired`, which is stored, under the lock, as the last touch of the
+ * timer [timer-fired]; then, without the lock, the handle is unparked, which is
+ * safe however late.
+ */
+#ifndef WF_TIMER_H
+#define WF_TIMER_H
+
+#include "base/spin.h"
+#include "core/fiber.h"
+#include "weft/time.h"
+
+#define WF_WHEELS     7
+#define WF_WHEEL_BITS 6
+#define WF_TICK_BITS  17
+
+struct wf_timer {
+	struct wf_link link;
+	struct weft_fiber *fiber; /* unparked when it fires */
+	struct wf_wheel *wheel;   /* where it has been armed */
+	uint64_t tick;
+	uint8_t level, slot;
+	_Atomic uint8_t fired; /* atomic */
+};
+
+struct wf_wheel {
+	struct wf_spin lock;
+	uint32_t count;
+	uint64_t now; /* the tick up to which all has been done */
+	uint64_t used[WF_WHEELS];
+	struct wf_list slots[WF_WHEELS][1 << WF_WHEEL_BITS];
+};
+
+/* All zero is an empty wheel at the beginning of time; this sets its hands. */
+void wf_wheel_begin(struct wf_wheel *w, weft_time now);
+
+/* Begin to wait for `deadline`, which is not WEFT_FOREVER. */
+void wf_timer_arm(struct wf_timer *t, struct wf_wheel *w,
+		  struct weft_fiber *fiber, weft_time deadline);
+
+/* Make sure that nobody touches the timer any more. */
+void wf_timer_disarm(struct wf_timer *t);
+
+static inline bool timer_fired(struct wf_timer *t)
+{
+	/* acquire [timer-fired] */
+	return atom_load_acq(&t->fired);
+}
+
+/*
+ * Fire what is due; store the handles to unpark in `due` and return how many.
+ * If that is `max` there may be more.
+ *
+ * Context: anyone.
+ */
+unsigned wf_wheel_expire(struct wf_wheel *w, weft_time now,
+			 struct weft_fiber **due, unsigned max);
+
+/*
+ * When expire has something to do next, at the earliest: WEFT_FOREVER if there
+ * are no timers.
+ */
+weft_time wf_wheel_next(struct wf_wheel *w);
+
+#endif

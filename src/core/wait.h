@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wait.h - how one waits for any of several things, and of all that could end
+ * the wait exactly one does.
+ *
+ * A wait is one word, and has a node for each object waited on.  Both lie on
+ * the stack of the waiter; a node is linked in its object under the object's
+ * lock.  Nothing is allocated.
+ *
+ *      word            the wait
+ *      WAITING         nobody has ended it
+ *      CLAIMED by i    a notifier of node i will; it holds the object's lock,
+ *                      or has collected the wait in a list to fire
+ *      FIRED by i      that has happened: the frame may go
+ *      SELF            the waiter has ended it: deadline or cancel
+ *
+ *      claim, under the object's lock    WAITING -> CLAIMED by i, by CAS; only
+ *                                        then unlink the node and hand over;
+ *                                        if it fails, skip the node
+ *      fire, after unlocking             read next and handle; CLAIMED ->
+ *                                        FIRED, the last touch of the frame
+ *                                        [fired]; unpark the handle
+ *      give up, the waiter               WAITING -> SELF by CAS; then it
+ *                                        unlinks its nodes under the locks
+ *
+ * Deadline and cancel never touch objects: they flag the fiber (or its timer)
+ * and unpark it, and it gives up by itself.  If that CAS fails, somebody has
+ * granted something, and success wins.  The waiter leaves only on FIRED or
+ * SELF.
+ *
+ * A waiter that was fired by node i still has its other nodes linked, and
+ * unlinks them before its frame goes; notifiers skip them meanwhile.
+ *
+ * Orders: [wait-claim] the CAS that claims acquires what the waiter wrote into wait
+ * and nodes, which linking released through the object's lock; [wait-fired] as
+ * above: the waiter sees what the notifier has handed over.
+ */
+#ifndef WF_WAIT_H
+#define WF_WAIT_H
+
+#include "core/park.h"
+#include "core/timer.h"
+
+#define WF_WAITING 0u
+#define WF_SELF    1u
+#define WF_CLAIMED 2u /* + index << 2 */
+#define WF_FIRED   3u /* + index << 2 */
+
+#define WF_WAKES 64 /* at most so many are collected in one hold of a lock */
+
+struct wf_wait {
+	_Atomic uint32_t word;
+	bool armed;
+	struct weft_fiber *waiter;
+	struct wf_wait *next; /* in a list to fire; owned by who has claimed */
+	struct wf_timer timer;
+};
+
+struct wf_node {
+	struct wf_link link; /* in the object's list, under its lock */
+	struct wf_wait *wait;
+	uint32_t index; /* which of the wait's nodes this is */
+	uint32_t want;  /* the object's own */
+};
+
+/* Claimed waits, to be fired when the lock is no longer held. */
+struct wf_wakes {
+	struct wf_wait *first, **last;
+	unsigned count;
+};
+
+static inline void wait_begin(struct wf_wait *w, struct weft_fiber *waiter)
+{
+	atom_store_rlx(&w->word, WF_WAITING);
+	w->waiter = waiter;
+	w->armed = false;
+}
+
+static inline void wakes_begin(struct wf_wakes *l)
+{
+	l->first = NULL;
+	l->last = &l->first;
+	l->count = 0;
+}
+
+/*
+ * Claim the node's wait and collect it; false if it has ended otherwise.
+ * Context: the lock of the node's object is held.
+ */
+bool wf_wait_claim(struct wf_node *node, struct wf_wakes *l);
+
+/* Fire what has been collected.  `here` as in wf_unpark_here(), or NULL. */
+void wf_wakes_fire(struct wf_wakes *l, struct wf_carrier *here);
+
+/*
+ * Sleep until fired or `deadline`.  Returns the index of the node that fired.
+ * After an error nobody will fire, and the caller unlinks the nodes.
+ *
+ * Errors: -ETIMEDOUT; -ECANCELED, unless `shielded`.
+ */
+int wf_wait_sleep(struct wf_wait *w, weft_time deadline, bool shielded);
+
+/*
+ * End a wait without sleeping: 0 if nobody has claimed it, else the index of
+ * the node that has fired.
+ */
+int wf_wait_withdraw(struct wf_wait *w);
+
+/*
+ * Like wf_wait_sleep() for a wait that nobody fires: sleep until unparked for any reason.
+ * Returns 0 after any wake; the timer stays armed until wf_wait_end().
+ */
+int wf_wait_once(struct wf_wait *w, weft_time deadline);
+void wf_wait_end(struct wf_wait *w);
+
+/*
+ * What a call that may wait looks at first: 0, -ECANCELED, or -ETIMEDOUT if
+ * the deadline of the fiber's scope has passed.
+ */
+int wf_wait_allowed(struct weft_fiber *me);
+
+/* Whether the fiber is cancelled, and not shielded. */
+bool wf_cancelled(struct weft_fiber *me);
+
+/* The nearer one of a call's deadline and the scope's. */
+weft_time wf_wait_deadline(struct weft_fiber *me, weft_time deadline);
+
+#endif

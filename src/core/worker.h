@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.h - a worker: all that one CPU's share of the runtime consists of.
+ *
+ * It is never destroyed while the runtime lives.  The thread that carries it
+ * may change, see carrier.h; "owner" is that thread, between enter and leave.
+ * Idle ones serve what others may serve: rings, timers, epolls.
+ */
+#ifndef WF_WORKER_H
+#define WF_WORKER_H
+
+#include "base/rng.h"
+#include "core/carrier.h"
+#include "core/idle.h"
+#include "core/inbox.h"
+#include "core/inject.h"
+#include "core/runq.h"
+#include "core/timer.h"
+#include "os/poll.h"
+#include "os/stack.h"
+
+struct wf_worker {
+	struct wf_runq runq;           /* see runq.h */
+	struct wf_inbox inbox;         /* see inbox.h */
+	uint32_t turns;                /* owner: left until the next full pass */
+	uint32_t id;                   /* constant */
+	_Atomic uint64_t spawned;      /* owner writes: fibers */
+	_Atomic uint64_t ended;        /* owner writes */
+	struct wf_fiber_cache handles; /* owner */
+	struct wf_stack_cache stacks;  /* owner */
+	struct wf_rng rng;             /* owner */
+	uint32_t fruitless;            /* owner: spins in a row */
+	struct wf_carrier *carrier;    /* owner */
+	_Atomic uint32_t asleep WF_ALIGNED(WF_CACHE_LINE); /* see idle.h */
+	struct wf_poll poll;           /* owner waits, anyone may */
+	struct wf_wheel timers WF_ALIGNED(WF_CACHE_LINE); /* see timer.h */
+};
+
+/* The runtime, as the floors below run/ need to know it. */
+struct wf_runtime {
+	struct wf_worker *workers; /* constant while it runs */
+	uint32_t count;            /* constant */
+	uint8_t stack_class;       /* constant: the default */
+	_Atomic bool stopping;     /* every fiber counts as cancelled */
+	struct wf_idle idle;
+	struct wf_inject inject;
+	/* What had no worker to count it. */
+	_Atomic uint64_t spawned, ended;
+};
+
+extern struct wf_runtime wf_runtime;
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * attempt.h - one try at a system call, repeated until it gives something.
+ *
+ * Every call of weft/io.h is a small struct with what the system call needs,
+ * and a function that makes the call once, without blocking the thread.  The
+ * rest, waiting in between, is the same for all of them and written here.
+ */
+#ifndef WF_ATTEMPT_H
+#define WF_ATTEMPT_H
+
+#include "io/source.h"
+
+struct wf_attempt {
+	/* The result, or -E...; -EAGAIN: it would have blocked. */
+	long (*call)(struct wf_source *s, struct wf_attempt *a);
+	uint64_t want;   /* WF_IN or WF_OUT: what to wait for */
+	size_t expected; /* less means empty, if it is not 0; see source.h */
+	weft_time deadline;
+};
+
+/* Until the call gives something, on the descriptor's source. */
+long wf_attempt(int fd, struct wf_attempt *a);
+
+/* The same with a source that the caller has entered. */
+long wf_attempt_on(struct wf_source *s, struct wf_attempt *a);
+
+/* What every call begins with: may it wait, and on what? */
+int wf_attempt_enter(int fd, struct wf_source **s);
+
+/* One operation done at once: yield when the fiber's budget is spent. */
+void wf_budget_spend(void);
+
+#endif

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * io.c - reading and writing: the calls of weft/io.h that move bytes.
+ *
+ * O_NONBLOCK belongs to the file and so to everybody who shares it: it is not
+ * touched.  Sockets have MSG_DONTWAIT, other streams RWF_NOWAIT; what has
+ * neither is asked by poll(2) first; files are tried in the page cache and then
+ * given to the pool.
+ */
+#include "weft/io.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "core/self.h"
+#include "io/attempt.h"
+#include "io/offload.h"
+#include "os/call.h"
+
+#define RWF_NOWAIT_ 8
+#define PIECES_MAX  1024 /* UIO_MAXIOV */
+
+/* Bytes in one or several pieces, from or to something that is no socket. */
+struct transfer {
+	struct wf_attempt attempt;
+	struct iovec one;
+	const struct iovec *iov;
+	int count;
+	int flags; /* of a socket call */
+	bool write;
+};
+
+/* --- descriptors that are no sockets --- */
+
+static long plain(int fd, const struct transfer *t)
+{
+	return t->write ? wf_call(writev, fd, t->iov, t->count)
+			: wf_call(readv, fd, t->iov, t->count);
+}
+
+static long nowait(int fd, const struct transfer *t)
+{
+	return t->write ? wf_call(pwritev2, fd, t->iov, t->count, -1, -1,
+				  RWF_NOWAIT_)
+			: wf_call(preadv2, fd, t->iov, t->count, -1, -1,
+				  RWF_NOWAIT_);
+}
+
+/* A pipe that is said to be writable has room for PIPE_BUF bytes at least. */
+static long small_write(int fd, const struct transfer *t)
+{
+	size_t n = t->iov->iov_len < PIPE_BUF ? t->iov->iov_len : PIPE_BUF;
+
+	return wf_call(write, fd, t->iov->iov_base, n);
+}
+
+static long poll_first(int fd, const struct transfer *t)
+{
+	struct pollfd p = {.fd = fd, .events = t->write ? POLLOUT : POLLIN};
+	struct timespec none = {0};
+	long n = wf_call(ppoll, &p, 1, &none);
+
+	if (n <= 0)
+		return n == 0 || n == -EINTR ? -EAGAIN : n;
+	return t->write ? small_write(fd, t) : plain(fd, t);
+}
+
+struct file_job {
+	int fd;
+	const struct transfer *transfer;
+};
+
+static void *file_blocking(void *arg)
+{
+	struct file_job *j = arg;
+
+	return (void *)plain(j->fd, j->transfer);
+}
+
+static long file(int fd, const struct transfer *t)
+{
+	struct file_job job = {fd, t};
+	void *result;
+	long n = nowait(fd, t);
+
+	if (n != -EAGAIN && n != -EOPNOTSUPP)
+		return n;
+	n = wf_offload_run(file_blocking, &job, &result, t->attempt.deadline);
+	return n < 0 ? n : (long)result;
+}
+
+static long attempt_other(struct wf_source *s, const struct transfer *t)
+{
+	long n;
+
+	switch (atom_load_rlx(&s->kind)) {
+	case WF_STREAM:
+		n = nowait(s->fd, t);
+		if (n != -EOPNOTSUPP)
+			return n;
+		atom_store_rlx(&s->kind, WF_POLLED);
+		return poll_first(s->fd, t);
+	case WF_FILE:
+		return file(s->fd, t);
+	default:
+		return poll_first(s->fd, t);
+	}
+}
+
+/* --- sockets --- */
+
+static long socket_read(struct wf_source *s, const struct transfer *t)
+{
+	struct msghdr msg = {.msg_iov = (struct iovec *)t->iov,
+			     .msg_iovlen = (size_t)t->count};
+
+	if (t->count == 1)
+		return wf_call(recvfrom, s->fd, t->iov->iov_base,
+			       t->iov->iov_len, t->flags | MSG_DONTWAIT);
+	return wf_call(recvmsg, s->fd, &msg, t->flags | MSG_DONTWAIT);
+}
+
+static long socket_write(struct wf_source *s, const struct transfer *t)
+{
+	int flags = t->flags | MSG_DONTWAIT | MSG_NOSIGNAL;
+	struct msghdr msg = {.msg_iov = (struct iovec *)t->iov,
+			     .msg_iovlen = (size_t)t->count};
+
+	if (t->count == 1)
+		return wf_call(sendto, s->fd, t->iov->iov_base, t->iov->iov_len,
+			       flags);
+	return wf_call(sendmsg, s->fd, &msg, flags);
+}
+
+static long attempt_transfer(struct wf_source *s, struct wf_attempt *a)
+{
+	struct transfer *t = container_of(a, struct transfer, attempt);
+	long n;
+
+	do {
+		if (likely(atom_load_rlx(&s->kind) == WF_SOCKET))
+			n = t->write ? socket_write(s, t) : socket_read(s, t);
+		else
+			n = attempt_other(s, t);
+	} while (n == -EINTR);
+	return n;
+}
+
+/* A socket call on what is no socket is an error, as in the kernel. */
+static long attempt_socket(struct wf_source *s, struct wf_attempt *a)
+{
+	if (atom_load_rlx(&s->kind) != WF_SOCKET)
+		return -ENOTSOCK;
+	return attempt_transfer(s, a);
+}
+
+/* --- read and write --- */
+
+static size_t total(const struct iovec *iov, int count)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < count; i++)
+		n += iov[i].iov_len;
+	return n;
+}
+
+ssize_t weft_read_until(int fd, void *buf, size_t length, weft_time deadline)
+{
+	struct transfer t = {
+		.attempt = {attempt_transfer, WF_IN, length, deadline},
+		.one = {buf, length},
+		.count = 1,
+	};
+
+	t.iov = &t.one;
+	return wf_attempt(fd, &t.attempt);
+}
+
+ssize_t weft_write_until(int fd, const void *buf, size_t length,
+			 weft_time deadline)
+{
+	struct transfer t = {
+		.attempt = {attempt_transfer, WF_OUT, 0, deadline},
+		.one = {(void *)buf, length},
+		.count = 1,
+		.write = true,
+	};
+
+	t.iov = &t.one;
+	return wf_attempt(fd, &t.attempt);
+}
+
+ssize_t weft_readv_until(int fd, const struct iovec *iov, int count,
+			 weft_time deadline)
+{
+	struct transfer t = {.iov = iov, .count = count};
+
+	if (count < 0 || count > PIECES_MAX)
+		return -EINVAL;
+	t.attempt = (struct wf_attempt){attempt_transfer, WF_IN,
+					total(iov, count), deadline};
+	return wf_attempt(fd, &t.attempt);
+}
+
+ssize_t weft_writev_until(int fd, const struct iovec *iov, int count,
+			  weft_time deadline)
+{
+	struct transfer t = {.iov = iov, .count = count, .write = true};
+
+	if (count < 0 || count > PIECES_MAX)
+		return -EINVAL;
+	t.attempt = (struct wf_attempt){attempt_transfer, WF_OUT, 0, deadline};
+	return wf_attempt(fd, &t.attempt);
+}
+
+ssize_t weft_recv_until(int fd, void *buf, size_t length, int flags,
+			weft_time deadline)
+{
+	struct transfer t = {
+		.attempt = {attempt_socket, WF_IN, flags ? 0 : length,
+			    deadline},
+		.one = {buf, length},
+		.count = 1,
+		.flags = flags,
+	};
+
+	t.iov = &t.one;
+	return wf_attempt(fd, &t.attempt);
+}
+
+ssize_t weft_send_until(int fd, const void *buf, size_t length, int flags,
+			weft_time deadline)
+{
+	struct transfer t = {
+		.attempt = {attempt_socket, WF_OUT, 0, deadline},
+		.one = {(void *)buf, length},
+		.count = 1,
+		.flags = flags,
+		.write = true,
+	};
+
+	t.iov = &t.one;
+	return wf_attempt(fd, &t.attempt);
+}
+
+/* --- with addresses and control data --- */
+
+struct message {
+	struct wf_attempt attempt;
+	struct msghdr *msg;
+	int flags;
+};
+
+static long attempt_recvmsg(struct wf_source *s, struct wf_attempt *a)
+{
+	struct message *m = container_of(a, struct message, attempt);
+	struct msghdr before = *m->msg;
+	long n;
+
+	while ((n = wf_call(recvmsg, s->fd, m->msg,
+			    m->flags | MSG_DONTWAIT)) == -EINTR)
+		;
+	/* The lengths are in and out; a try that failed leaves them. */
+	if (n < 0)
+		*m->msg = before;
+	return n;
+}
+
+static long attempt_sendmsg(struct wf_source *s, struct wf_attempt *a)
+{
+	struct message *m = container_of(a, struct message, attempt);
+	long n;
+
+	while ((n = wf_call(sendmsg, s->fd, m->msg,
+			    m->flags | MSG_DONTWAIT | MSG_NOSIGNAL)) == -EINTR)
+		;
+	return n;
+}
+
+ssize_t weft_recvmsg_until(int fd, struct msghdr *msg, int flags,
+			   weft_time deadline)
+{
+	struct message m = {
+		.attempt = {attempt_recvmsg, WF_IN, 0, deadline},
+		.msg = msg,
+		.flags = flags,
+	};
+
+	return wf_attempt(fd, &m.attempt);
+}
+
+ssize_t weft_sendmsg_until(int fd, const struct msghdr *msg, int flags,
+			   weft_time deadline)
+{
+	struct message m = {
+		.attempt = {attempt_sendmsg, WF_OUT, 0, deadline},
+		.msg = (struct msghdr *)msg,
+		.flags = flags,
+	};
+
+	return wf_attempt(fd, &m.attempt);
+}
+
+ssize_t weft_recvfrom_until(int fd, void *buf, size_t length, int flags,
+			    struct sockaddr *addr, socklen_t *addrlen,
+			    weft_time deadline)
+{
+	struct iovec iov = {buf, length};
+	struct msghdr msg = {.msg_name = addr,
+			     .msg_namelen = addr && addrlen ? *addrlen : 0,
+			     .msg_iov = &iov,
+			     .msg_iovlen = 1};
+	ssize_t n = weft_recvmsg_until(fd, &msg, flags, deadline);
+
+	if (n >= 0 && addr && addrlen)
+		*addrlen = msg.msg_namelen;
+	return n;
+}
+
+ssize_t weft_sendto_until(int fd, const void *buf, size_t length, int flags,
+			  const struct sockaddr *addr, socklen_t addrlen,
+			  weft_time deadline)
+{
+	struct iovec iov = {(void *)buf, length};
+	struct msghdr msg = {.msg_name = (struct sockaddr *)addr,
+			     .msg_namelen = addr ? addrlen : 0,
+			     .msg_iov = &iov,
+			     .msg_iovlen = 1};
+
+	return weft_sendmsg_until(fd, &msg, flags, deadline);
+}
+
+/* --- all of it --- */
+
+int weft_read_full_until(int fd, void *buf, size_t length, size_t *moved,
+			 weft_time deadline)
+{
+	size_t done = 0;
+	ssize_t n = 1;
+
+	while (done < length && n > 0) {
+		n = weft_read_until(fd, (char *)buf + done, length - done,
+				    deadline);
+		if (n > 0)
+			done += (size_t)n;
+	}
+	if (moved)
+		*moved = done;
+	return n < 0 ? (int)n : n == 0 ? -ENODATA : 0;
+}
+
+int weft_write_all_until(int fd, const void *buf, size_t length, size_t *moved,
+			 weft_time deadline)
+{
+	size_t done = 0;
+	ssize_t n = 0;
+
+	while (done < length && n >= 0) {
+		n = weft_write_until(fd, (const char *)buf + done,
+				     length - done, deadline);
+		if (n > 0)
+			done += (size_t)n;
+	}
+	if (moved)
+		*moved = done;
+	return n < 0 ? (int)n : 0;
+}
+
+/* --- without a deadline --- */
+
+ssize_t weft_read(int fd, void *buf, size_t length)
+{
+	return weft_read_until(fd, buf, length, WEFT_FOREVER);
+}
+
+ssize_t weft_readv(int fd, const struct iovec *iov, int count)
+{
+	return weft_readv_until(fd, iov, count, WEFT_FOREVER);
+}
+
+ssize_t weft_recv(int fd, void *buf, size_t length, int flags)
+{
+	return weft_recv_until(fd, buf, length, flags, WEFT_FOREVER);
+}
+
+ssize_t weft_recvfrom(int fd, void *buf, size_t length, int flags,
+		      struct sockaddr *addr, socklen_t *addrlen)
+{
+	return weft_recvfrom_until(fd, buf, length, flags, addr, addrlen,
+				   WEFT_FOREVER);
+}
+
+ssize_t weft_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	return weft_recvmsg_until(fd, msg, flags, WEFT_FOREVER);
+}
+
+ssize_t weft_write(int fd, const void *buf, size_t length)
+{
+	return weft_write_until(fd, buf, length, WEFT_FOREVER);
+}
+
+ssize_t weft_writev(int fd, const struct iovec *iov, int count)
+{
+	return weft_writev_until(fd, iov, count, WEFT_FOREVER);
+}
+
+ssize_t weft_send(int fd, const void *buf, size_t length, int flags)
+{
+	return weft_send_until(fd, buf, length, flags, WEFT_FOREVER);
+}
+
+ssize_t weft_sendto(int fd, const void *buf, size_t length, int flags,
+		    const struct sockaddr *addr, socklen_t addrlen)
+{
+	return weft_sendto_until(fd, buf, length, flags, addr, addrlen,
+				 WEFT_FOREVER);
+}
+
+ssize_t weft_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	return weft_sendmsg_until(fd, msg, flags, WEFT_FOREVER);
+}
+
+int weft_read_full(int fd, void *buf, size_t length, size_t *moved)
+{
+	return weft_read_full_until(fd, buf, length, moved, WEFT_FOREVER);
+}
+
+int weft_write_all(int fd, const void *buf, size_t length, size_t *moved)
+{
+	return weft_write_all_until(fd, buf, length, moved, WEFT_FOREVER);
+}

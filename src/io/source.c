@@ -1,0 +1,691 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * source.c - see source.h.
+ */
+#define _GNU_SOURCE
+#include "io/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/check.h"
+#include "core/gate.h"
+#include "core/sched.h"
+#include "core/self.h"
+#include "io/fdtab.h"
+#include "os/call.h"
+#include "os/clock.h"
+#include "os/feature.h"
+
+#define TICK_IN_SHIFT  8
+#define TICK_OUT_SHIFT 28
+#define TICK           ((UINT64_C(1) << 20) - 1)
+#define GEN_SHIFT      48
+#define CLOSING        (UINT64_C(1) << 32)
+#define LEFT           WF_URGENT /* wanted by who waits to be the last inside */
+
+static _Atomic uint32_t epoch_ = 1;
+
+void wf_source_epoch(void)
+{
+	atom_add_rlx(&epoch_, 1);
+}
+
+/* --- slots --- */
+
+#define SLAB  256
+#define SLABS (1u << 16)
+
+static _Atomic(struct wf_source *) slabs[SLABS];
+static struct wf_spin slots_lock; /* of the two below */
+static uint32_t slots;
+static struct wf_list free_slots; /* linked by `waiters`, oldest first */
+
+static struct wf_source *slot(uint32_t i)
+{
+	/* acquire [source-slab] */
+	return &atom_load_acq(&slabs[i / SLAB])[i % SLAB];
+}
+
+/* A free slot's list of waiters serves as its link. */
+static struct wf_link *link_of(struct wf_source *s)
+{
+	return (struct wf_link *)&s->waiters;
+}
+
+static struct wf_source *source_of(struct wf_link *n)
+{
+	return container_of((struct wf_list *)n, struct wf_source, waiters);
+}
+
+_Static_assert(sizeof(struct wf_link) == sizeof(struct wf_list), "as above");
+
+static bool add_slab(void)
+{
+	struct wf_source *s;
+
+	if (slots / SLAB == SLABS)
+		return false;
+	s = mmap(NULL, SLAB * sizeof *s, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (s == MAP_FAILED)
+		return false;
+	for (uint32_t i = 0; i < SLAB; i++) {
+		s[i].slot = slots + i;
+		atom_store_rlx(&s[i].use, CLOSING);
+		list_push(&free_slots, link_of(&s[i]));
+	}
+	/* release [source-slab] */
+	atom_store_rel(&slabs[slots / SLAB], s);
+	slots += SLAB;
+	return true;
+}
+
+static struct wf_source *take_slot(void)
+{
+	struct wf_link *n;
+
+	spin_lock(&slots_lock);
+	n = list_pop(&free_slots);
+	if (!n && add_slab())
+		n = list_pop(&free_slots);
+	spin_unlock(&slots_lock);
+	return n ? source_of(n) : NULL;
+}
+
+static void free_slot(struct wf_source *s)
+{
+	spin_lock(&slots_lock);
+	list_push(&free_slots, link_of(s));
+	spin_unlock(&slots_lock);
+}
+
+/* --- what kind of descriptor --- */
+
+static int option(int fd, int name)
+{
+	int value = -1;
+	socklen_t size = sizeof value;
+
+	wf_call(getsockopt, fd, SOL_SOCKET, name, &value, &size);
+	return value;
+}
+
+static bool is_tcp(int fd)
+{
+	int domain = option(fd, SO_DOMAIN);
+
+	return (domain == AF_INET || domain == AF_INET6) &&
+	       option(fd, SO_TYPE) == SOCK_STREAM &&
+	       option(fd, SO_PROTOCOL) == IPPROTO_TCP;
+}
+
+static int classify(struct wf_source *s, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -EBADF;
+	s->tcp = false;
+	s->nonblock = false;
+	if (S_ISSOCK(st.st_mode)) {
+		atom_store_rlx(&s->kind, WF_SOCKET);
+		s->tcp = is_tcp(fd);
+	} else if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ||
+		   S_ISDIR(st.st_mode)) {
+		atom_store_rlx(&s->kind, WF_FILE);
+	} else {
+		atom_store_rlx(&s->kind, wf_feature(WF_NOWAIT) ? WF_STREAM
+							       : WF_POLLED);
+	}
+	return 0;
+}
+
+/* --- waking --- */
+
+/* Claim up to WF_WAKES of those who want it; false if there may be more. */
+static bool collect(struct wf_source *s, uint64_t what, struct wf_wakes *wakes)
+{
+	bool all = true;
+
+	spin_lock(&s->lock);
+	list_for_each(n, &s->waiters) {
+		struct wf_node *node = container_of(n, struct wf_node, link);
+
+		if (what && !(node->want & what))
+			continue;
+		if (wakes->count == WF_WAKES) {
+			all = false;
+			break;
+		}
+		if (wf_wait_claim(node, wakes))
+			list_remove(&s->waiters, n);
+	}
+	spin_unlock(&s->lock);
+	return all;
+}
+
+/* what == 0: everybody. */
+static void wake(struct wf_source *s, uint64_t what, struct wf_carrier *here)
+{
+	struct wf_wakes wakes;
+	bool all;
+
+	wakes_begin(&wakes);
+	do {
+		all = collect(s, what, &wakes);
+		wf_wakes_fire(&wakes, here);
+	} while (!all);
+}
+
+/* --- making and ending --- */
+
+/* Give a classified slot to the descriptor, with one reference. */
+static void begin(struct wf_source *s, int fd)
+{
+	uint64_t ready = atom_load_rlx(&s->ready);
+
+	s->fd = fd;
+	s->waiters = (struct wf_list){0};
+	s->epoch = 0;
+	s->keep_open = false;
+	atom_store_rlx(&s->ready, (ready >> GEN_SHIFT << GEN_SHIFT) | WF_IN |
+					  WF_OUT | WF_PRI);
+	/* release [source-use] */
+	atom_store_rel(&s->use, 1);
+}
+
+/* Back to the free ones, never having been seen. */
+static void abandon(struct wf_source *s)
+{
+	atom_store_rlx(&s->use, CLOSING);
+	free_slot(s);
+}
+
+static int make(int fd, _Atomic(struct wf_source *) *place,
+		struct wf_source **made)
+{
+	struct wf_source *s = take_slot(), *none = NULL;
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	r = classify(s, fd);
+	if (r < 0) {
+		abandon(s);
+		return r;
+	}
+	begin(s, fd);
+	/* release [source-place] */
+	if (atom_cas_rel(place, &none, s)) {
+		*made = s;
+		return 0;
+	}
+	abandon(s);
+	return -EAGAIN; /* somebody was faster: look again */
+}
+
+static bool armed(struct wf_source *s)
+{
+	return s->epoch == atom_load_rlx(&epoch_);
+}
+
+/*
+ * Before the close: the number may be another file's at once, and a duplicate
+ * of this one would go on reporting.
+ */
+static void disarm(struct wf_source *s)
+{
+	bool outside = !wf_self();
+
+	if (!armed(s) || (outside && !wf_gate_enter()))
+		return;
+	if (armed(s))
+		wf_poll_remove(s->poll, s->fd);
+	if (outside && wf_gate_leave())
+		wf_sched_wake_worker(wf_runtime.workers);
+}
+
+/* The last reference of a closing source has gone. */
+static int finish(struct wf_source *s)
+{
+	int fd = s->fd;
+	bool keep_open = s->keep_open;
+	struct wf_source *mine = s;
+
+	disarm(s);
+	atom_cas_rlx(wf_fdtab_find(fd), &mine, NULL);
+	atom_add_rlx(&s->ready, UINT64_C(1) << GEN_SHIFT);
+	free_slot(s);
+	return keep_open ? 0 : (int)wf_call(close, fd);
+}
+
+static int leave(struct wf_source *s)
+{
+	/* release [source-use]; the last one acquires */
+	uint64_t use = atom_sub_ar(&s->use, 1);
+
+	if (unlikely(use == CLOSING + 2))
+		wake(s, LEFT, NULL); /* somebody may wait to be the last */
+	return unlikely(use == CLOSING + 1) ? finish(s) : 0;
+}
+
+void wf_source_leave(struct wf_source *s)
+{
+	leave(s);
+}
+
+static bool try_enter(struct wf_source *s)
+{
+	uint64_t use = atom_load_rlx(&s->use);
+
+	while (!(use & CLOSING))
+		/* acquire [source-use] */
+		if (atom_cas_acq(&s->use, &use, use + 1))
+			return true;
+	return false;
+}
+
+/* 0, -EAGAIN to look again, or an error. */
+static int enter_once(int fd, _Atomic(struct wf_source *) *place,
+		      struct wf_source **found)
+{
+	/* acquire [source-place] */
+	struct wf_source *s = atom_load_acq(place);
+
+	if (!s)
+		return make(fd, place, found);
+	if (!try_enter(s))
+		return atom_load_rlx(place) == s ? -EBADF : -EAGAIN;
+	if (unlikely(s->fd != fd)) {
+		wf_source_leave(s);
+		return -EAGAIN;
+	}
+	*found = s;
+	return 0;
+}
+
+int wf_source_find(int fd, struct wf_source **found)
+{
+	_Atomic(struct wf_source *) *place = wf_fdtab_find(fd);
+
+	*found = NULL;
+	if (fd < 0)
+		return -EBADF;
+	/* acquire [source-place] */
+	return place && atom_load_acq(place) ? wf_source_enter(fd, found) : 0;
+}
+
+int wf_source_enter(int fd, struct wf_source **found)
+{
+	_Atomic(struct wf_source *) *place = wf_fdtab_place(fd);
+	int r;
+
+	if (unlikely(!place))
+		return fd < 0 ? -EBADF : -ENOMEM;
+	while ((r = enter_once(fd, place, found)) == -EAGAIN)
+		;
+	return r;
+}
+
+/* --- events --- */
+
+static uint64_t advance(uint64_t ready, unsigned shift)
+{
+	uint64_t tick = (ready >> shift & TICK) + 1;
+
+	return (ready & ~(TICK << shift)) | (tick & TICK) << shift;
+}
+
+/* False if the generation is not the one the event is for. */
+static bool set_ready(struct wf_source *s, uint64_t bits, uint64_t generation,
+		      bool any)
+{
+	uint64_t ready = atom_load_rlx(&s->ready), new;
+
+	do {
+		if (!any && ready >> GEN_SHIFT != generation)
+			return false;
+		new = ready | bits;
+		if (bits & (WF_CAN_IN | WF_PRI))
+			new = advance(new, TICK_IN_SHIFT);
+		if (bits & WF_CAN_OUT)
+			new = advance(new, TICK_OUT_SHIFT);
+	}
+	/* release [source-ready] */
+	while (!atom_cas_rel(&s->ready, &ready, new));
+	return true;
+}
+
+/* An error concerns both directions once; it is no state that stays. */
+static uint64_t bits_of(uint32_t events)
+{
+	uint64_t bits = 0;
+
+	if (events & (EPOLLIN | EPOLLERR))
+		bits |= WF_IN;
+	if (events & (EPOLLOUT | EPOLLERR))
+		bits |= WF_OUT;
+	if (events & EPOLLPRI)
+		bits |= WF_PRI | WF_URGENT;
+	if (events & EPOLLRDHUP)
+		bits |= WF_IN_HUP;
+	if (events & EPOLLHUP)
+		bits |= WF_IN_HUP | WF_OUT_HUP;
+	return bits;
+}
+
+void wf_source_event(uint64_t data, uint32_t events, struct wf_carrier *here)
+{
+	struct wf_source *s = slot((uint32_t)data);
+	uint64_t bits = bits_of(events);
+
+	if (set_ready(s, bits, data >> 32, false))
+		wake(s, bits, here);
+}
+
+void wf_source_nudge(struct wf_source *s, uint64_t want)
+{
+	set_ready(s, want, 0, true);
+	wake(s, want, NULL);
+}
+
+/* --- clearing --- */
+
+static void clear(struct wf_source *s, uint64_t bits, uint64_t seen,
+		  unsigned shift)
+{
+	uint64_t ready = atom_load_rlx(&s->ready);
+
+	/* A newer event, or a newer source: leave it. */
+	while (!((ready ^ seen) >> shift & TICK) && ready & bits)
+		/* acquire [source-ready] */
+		if (atom_cas_ar(&s->ready, &ready, ready & ~bits))
+			return;
+}
+
+void wf_source_empty(struct wf_source *s, uint64_t want, uint64_t seen)
+{
+	if (want & WF_PRI)
+		clear(s, WF_PRI, seen, TICK_IN_SHIFT);
+	if (want & WF_IN)
+		clear(s, WF_CAN_IN, seen, TICK_IN_SHIFT);
+	if (want & WF_OUT)
+		clear(s, WF_CAN_OUT, seen, TICK_OUT_SHIFT);
+}
+
+void wf_source_short(struct wf_source *s, uint64_t want, uint64_t seen)
+{
+	if (want & WF_IN && !(seen & (WF_IN_HUP | WF_URGENT)))
+		clear(s, WF_IN, seen, TICK_IN_SHIFT);
+}
+
+/* --- waiting --- */
+
+static struct wf_poll *nearest_poll(void)
+{
+	struct weft_fiber *self = wf_self();
+
+	return self ? &self->carrier->worker->poll
+		    : &wf_runtime.workers[0].poll;
+}
+
+static int arm_locked(struct wf_source *s)
+{
+	struct wf_poll *p = nearest_poll();
+	uint64_t generation = atom_load_rlx(&s->ready) >> GEN_SHIFT;
+	int r = wf_poll_add(p, s->fd, generation << 32 | s->slot);
+
+	if (r < 0)
+		return r;
+	s->poll = p;
+	s->epoch = atom_load_rlx(&epoch_);
+	return 0;
+}
+
+int wf_source_arm(struct wf_source *s)
+{
+	int r = 0;
+
+	spin_lock(&s->lock);
+	if (!armed(s))
+		r = arm_locked(s);
+	spin_unlock(&s->lock);
+	return r;
+}
+
+static bool closing(struct wf_source *s)
+{
+	return atom_load_rlx(&s->use) & CLOSING;
+}
+
+/* Whatever is wanted is more than what has been seen to be missing. */
+static bool ready_now(struct wf_source *s, uint64_t want)
+{
+	uint64_t can = want;
+
+	if (want & WF_IN)
+		can |= WF_IN_HUP;
+	if (want & WF_OUT)
+		can |= WF_OUT_HUP;
+	return atom_load_rlx(&s->ready) & can;
+}
+
+bool wf_source_link(struct wf_source *s, struct wf_node *node, uint64_t seen)
+{
+	const uint64_t ticks = TICK << TICK_IN_SHIFT | TICK << TICK_OUT_SHIFT;
+	bool linked;
+
+	spin_lock(&s->lock);
+	linked = !closing(s) && !((atom_load_rlx(&s->ready) ^ seen) & ticks);
+	if (linked)
+		list_push(&s->waiters, &node->link);
+	spin_unlock(&s->lock);
+	return linked;
+}
+
+void wf_source_unlink(struct wf_source *s, struct wf_node *node)
+{
+	spin_lock(&s->lock);
+	list_remove(&s->waiters, &node->link);
+	spin_unlock(&s->lock);
+}
+
+static uint32_t wanted(uint64_t want)
+{
+	uint64_t bits = want;
+
+	if (want & (WF_IN | WF_PRI))
+		bits |= WF_IN_HUP;
+	if (want & WF_OUT)
+		bits |= WF_OUT_HUP;
+	return (uint32_t)bits;
+}
+
+/* 0: linked; 1: it is ready; or an error. */
+static int arm_and_link(struct wf_source *s, struct wf_node *node,
+			uint64_t want)
+{
+	int r = 0;
+
+	spin_lock(&s->lock);
+	if (closing(s))
+		r = -EBADF;
+	else if (want && !armed(s))
+		r = arm_locked(s);
+	if (r == 0 && ready_now(s, want))
+		r = 1;
+	if (r == 0)
+		list_push(&s->waiters, &node->link);
+	spin_unlock(&s->lock);
+	return r;
+}
+
+static int wait_inside(struct wf_source *s, struct weft_fiber *me,
+		       uint64_t want, weft_time deadline)
+{
+	struct wf_wait wait;
+	struct wf_node node = {.wait = &wait, .want = wanted(want)};
+	int r;
+
+	wait_begin(&wait, me);
+	r = arm_and_link(s, &node, want);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = wf_wait_sleep(&wait, wf_wait_deadline(me, deadline), false);
+	if (r < 0)
+		wf_source_unlink(s, &node);
+	return closing(s) ? -EBADF : r < 0 ? r : 0;
+}
+
+/* Without a runtime: poll(2), and no reference meanwhile. */
+static int wait_alone(struct wf_source *s, uint64_t want, weft_time deadline)
+{
+	struct pollfd p = {.fd = s->fd};
+	struct timespec ts;
+	weft_time left = wf_time_add(deadline, -wf_clock_now());
+	long n;
+
+	p.events = (short)((want & WF_IN ? POLLIN : 0) |
+			   (want & WF_OUT ? POLLOUT : 0) |
+			   (want & WF_PRI ? POLLPRI : 0));
+	ts = wf_time_spec(left > 0 ? left : 0);
+	n = wf_call(ppoll, &p, 1, deadline == WEFT_FOREVER ? NULL : &ts);
+	if (n == 0)
+		return -ETIMEDOUT;
+	if (n > 0)
+		set_ready(s, want, 0, true);
+	return n < 0 && n != -EINTR ? (int)n : 0;
+}
+
+static int wait_outside(struct wf_source *s, uint64_t want, weft_time deadline)
+{
+	struct weft_fiber *me;
+	int r;
+
+	if (!wf_gate_enter())
+		return wait_alone(s, want, deadline);
+	me = wf_waiter_begin();
+	r = me ? wait_inside(s, me, want, deadline) : -ENOMEM;
+	if (me)
+		wf_waiter_end(me);
+	if (wf_gate_leave())
+		wf_sched_wake_worker(wf_runtime.workers);
+	return r;
+}
+
+int wf_source_wait(struct wf_source *s, uint64_t want, weft_time deadline)
+{
+	struct weft_fiber *self = wf_self();
+
+	return self ? wait_inside(s, self, want, deadline)
+		    : wait_outside(s, want, deadline);
+}
+
+/* --- closing --- */
+
+static bool close_to_others(struct wf_source *s, bool keep_open)
+{
+	/* release [source-use] */
+	if (atom_or_ar(&s->use, CLOSING) & CLOSING)
+		return false;
+	s->keep_open = keep_open;
+	wake(s, 0, NULL);
+	return true;
+}
+
+int wf_source_close(struct wf_source *s)
+{
+	if (close_to_others(s, false))
+		return leave(s);
+	leave(s);
+	return -EBADF;
+}
+
+/* 0: linked, to be woken when somebody leaves; else the caller is the last. */
+static bool link_unless_last(struct wf_source *s, struct wf_node *node)
+{
+	bool last;
+
+	spin_lock(&s->lock);
+	/* acquire [source-use] */
+	last = atom_load_acq(&s->use) == CLOSING + 1;
+	if (!last)
+		list_push(&s->waiters, &node->link);
+	spin_unlock(&s->lock);
+	return !last;
+}
+
+static void await_the_others(struct wf_source *s, struct weft_fiber *me)
+{
+	struct wf_wait wait;
+	struct wf_node node = {.wait = &wait, .want = LEFT};
+
+	wait_begin(&wait, me);
+	while (link_unless_last(s, &node)) {
+		wf_wait_sleep(&wait, WEFT_FOREVER, true);
+		wait_begin(&wait, me);
+	}
+}
+
+int wf_source_forget(struct wf_source *s)
+{
+	struct weft_fiber *me = wf_waiter_begin();
+
+	if (!me || !close_to_others(s, true)) {
+		leave(s);
+		if (me)
+			wf_waiter_end(me);
+		return me ? -EBADF : -ENOMEM;
+	}
+	await_the_others(s, me);
+	wf_waiter_end(me);
+	return leave(s);
+}
+
+/* The number was closed behind our back, and is another file's now. */
+static void drop(struct wf_source *s, int fd,
+		 _Atomic(struct wf_source *) *place)
+{
+	struct wf_source *stale = s;
+
+	if (!try_enter(s))
+		return;
+	if (s->fd == fd) {
+		spin_lock(&s->lock);
+		s->epoch = 0; /* the kernel has disarmed it */
+		spin_unlock(&s->lock);
+		atom_cas_rlx(place, &stale, NULL);
+		close_to_others(s, true);
+	}
+	leave(s);
+}
+
+int wf_source_adopt(int fd, const struct wf_source *model)
+{
+	_Atomic(struct wf_source *) *place = wf_fdtab_place(fd);
+	struct wf_source *s;
+
+	if (!place)
+		return -ENOMEM;
+	/* acquire [source-place] */
+	s = atom_load_acq(place);
+	if (s)
+		drop(s, fd, place);
+	s = take_slot();
+	if (!s)
+		return -ENOMEM;
+	atom_store_rlx(&s->kind, WF_SOCKET);
+	s->tcp = model ? model->tcp : is_tcp(fd);
+	s->nonblock = true;
+	begin(s, fd);
+	/* release [source-place] */
+	atom_store_rel(place, s);
+	leave(s);
+	return 0;
+}

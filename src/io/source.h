@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * source.h - what is known of a descriptor: whether it is ready, who waits,
+ * and who closes the number.
+ *
+ * Sources are type-stable slots, reused first-in first-out.  epoll's data word
+ * is slot and generation, so an event for what a slot was before is dropped.
+ *
+ * `ready`, one word:
+ *
+ *      IN, OUT, PRI    a call may succeed; set in the beginning, and by events
+ *      IN_HUP, OUT_HUP the peer has closed that direction: a short count is no
+ *                      reason to wait.  Cleared only by an EAGAIN, which a FIFO
+ *                      or a terminal gives that has got a new peer.
+ *      URGENT          EPOLLPRI has been reported at some time
+ *      tick in, out    20 bits each: events so far, in that direction
+ *      generation      16 bits
+ *
+ *      event    if the generation is the slot's: set bits, and advance the
+ *               tick of each direction that it concerns       [source-ready]
+ *      clear    after EAGAIN, or after a short count where that means empty:
+ *               only if the direction's tick is still what it was before the
+ *               call, so that a newer event is not erased; otherwise the call
+ *               is made again                                 [source-ready]
+ *
+ * A direction has a tick of its own because any event repeats every bit: a
+ * common one would let each write event veto the clearing of reads.
+ *
+ * Arming (adding to an epoll) happens at the first wait.  The kernel then
+ * reports at once what is ready, so nothing is lost between the EAGAIN and the
+ * arming.
+ *
+ * Waiting: under `lock`, look at `ready` once more, link the node.  An event
+ * sets its bits first and then, under `lock`, claims the nodes that want them:
+ * whichever comes first, the waiter is woken or does not sleep.
+ *
+ * `use`, one word: references, CLOSING.
+ *
+ *      enter    + 1 by CAS, unless CLOSING: -EBADF            [source-use]
+ *      close    set CLOSING, once; wake every waiter
+ *      leave    - 1; who leaves the last reference of a closing source
+ *               disarms it, takes it out of the table, closes the number,
+ *               advances the generation and frees the slot    [source-use]
+ *
+ * Nobody enters a closing source, so there is one such last leave.
+ */
+#ifndef WF_SOURCE_H
+#define WF_SOURCE_H
+
+#include "core/wait.h"
+#include "os/poll.h"
+
+#define WF_IN      UINT64_C(1)
+#define WF_OUT     UINT64_C(2)
+#define WF_PRI     UINT64_C(4)
+#define WF_IN_HUP  UINT64_C(8)
+#define WF_OUT_HUP UINT64_C(16)
+#define WF_URGENT  UINT64_C(32)
+
+#define WF_CAN_IN  (WF_IN | WF_IN_HUP)
+#define WF_CAN_OUT (WF_OUT | WF_OUT_HUP)
+
+/* How calls on a descriptor are made so that they do not block the thread. */
+enum wf_source_kind {
+	WF_SOCKET, /* MSG_DONTWAIT */
+	WF_STREAM, /* RWF_NOWAIT: pipes, eventfds, ... */
+	WF_POLLED, /* poll(2) first: terminals, old kernels */
+	WF_FILE,   /* the pool: always "ready" */
+};
+
+struct wf_source {
+	_Atomic uint64_t ready; /* atomic: see above */
+	_Atomic uint64_t use;   /* atomic: see above */
+	struct wf_spin lock;
+	int fd;                 /* constant while anybody uses it */
+	struct wf_list waiters; /* lock: struct wf_node */
+	struct wf_poll *poll;   /* lock: where it is armed, see epoch */
+	uint32_t epoch;         /* lock: of the runtime it is armed in */
+	uint32_t slot;          /* constant */
+	_Atomic uint8_t kind;   /* atomic: enum wf_source_kind */
+	bool tcp;               /* constant: a short count means empty */
+	bool nonblock;          /* constant: weft made it O_NONBLOCK */
+	bool keep_open;         /* closer: do not close the number */
+} WF_ALIGNED(WF_CACHE_LINE);
+
+/* A new runtime: what is armed is not armed any more. */
+void wf_source_epoch(void);
+
+/*
+ * The source of a descriptor, entered; it is made if there is none.
+ * Errors: -EBADF not open, or closing; -ENOMEM.
+ */
+int wf_source_enter(int fd, struct wf_source **s);
+void wf_source_leave(struct wf_source *s);
+
+/*
+ * The same, but *s is NULL if the descriptor has no source.
+ * Errors: -EBADF.
+ */
+int wf_source_find(int fd, struct wf_source **s);
+
+/*
+ * weft has just made this descriptor, O_NONBLOCK, like `model` if that is not
+ * NULL: what was known of the number is outdated.
+ * Errors: -ENOMEM.
+ */
+int wf_source_adopt(int fd, const struct wf_source *model);
+
+/*
+ * Wait until something in `want` may be ready; 0 wakes only at the end of the
+ * source.
+ * Errors: -EBADF closed meanwhile; -ETIMEDOUT; -ECANCELED; -ENOSPC, -ENOMEM.
+ */
+int wf_source_wait(struct wf_source *s, uint64_t want, weft_time deadline);
+
+/* A call has given EAGAIN, or less than asked for; `seen` was read before. */
+void wf_source_empty(struct wf_source *s, uint64_t want, uint64_t seen);
+void wf_source_short(struct wf_source *s, uint64_t want, uint64_t seen);
+
+/* Mark as ready and wake who wants it. */
+void wf_source_nudge(struct wf_source *s, uint64_t want);
+
+/*
+ * End the source, which the caller has entered and leaves by this: close the
+ * number too, or not.
+ * Errors: -EBADF somebody else does; those of close(2) are lost if others are
+ * inside.
+ */
+int wf_source_close(struct wf_source *s);
+int wf_source_forget(struct wf_source *s);
+
+/* Worker's loop: epoll has reported. */
+void wf_source_event(uint64_t data, uint32_t events, struct wf_carrier *here);
+
+/* For waits on several sources at a time, see poll.c. */
+int wf_source_arm(struct wf_source *s);
+bool wf_source_link(struct wf_source *s, struct wf_node *node, uint64_t seen);
+void wf_source_unlink(struct wf_source *s, struct wf_node *node);
+
+static inline uint64_t source_ready(struct wf_source *s)
+{
+	/* acquire [source-ready] */
+	return atom_load_acq(&s->ready);
+}
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * call.h - system calls as the kernel makes them: a result or -E....
+ *
+ * libc's wrappers set errno, whose address a compiler may keep across a
+ * switch, and may be somebody's hooks; these do neither.
+ */
+#ifndef WF_CALL_H
+#define WF_CALL_H
+
+#include <sys/syscall.h>
+
+#include "arch/arch.h"
+
+#define WF_CALL6(n, a, b, c, d, e, f, ...)                                     \
+	wf_syscall(SYS_##n, (long)(a), (long)(b), (long)(c), (long)(d),        \
+		   (long)(e), (long)(f))
+
+/* wf_call(write, fd, text, length): the arguments that are missing are 0. */
+#define wf_call(...) WF_CALL_PAD(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define WF_CALL_PAD(n, a, b, c, d, e, f, ...)                                  \
+	WF_CALL6(n, a, b, c, d, e, f, 0)
+
+#endif

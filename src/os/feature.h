@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * feature.h - what this kernel can do, found out by effect, not by version.
+ *
+ * WEFT_WITHOUT=name,name,... hides features, so that every fallback can be
+ * tested on a new kernel.  The names are those of the enum, in lower case.
+ */
+#ifndef WF_FEATURE_H
+#define WF_FEATURE_H
+
+#include <stdbool.h>
+
+enum wf_feature {
+	WF_GUARD,       /* "guard": MADV_GUARD_INSTALL, 6.13 */
+	WF_NOWAIT,      /* "nowait": preadv2 with RWF_NOWAIT, 4.14 */
+	WF_EPOLL_NANO,  /* "epoll_pwait2": 5.11 */
+	WF_MEMBARRIER,  /* "membarrier": private expedited, 4.14 */
+	WF_FSGSBASE,    /* "fsgsbase": FS written without the kernel, 5.9 */
+	WF_FEATURES
+};
+
+/* Look, once a process; called before anything else of weft. */
+void wf_feature_probe(void);
+
+bool wf_feature(enum wf_feature f);
+
+/*
+ * Every thread of this process has executed a full fence when it returns; the
+ * other side of atom_fence_light().  Only with WF_MEMBARRIER.
+ */
+void wf_membarrier(void);
+
+#endif

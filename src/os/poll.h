@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * poll.h - asking the kernel which descriptors are ready; the seam through
+ * which another backend than epoll would come.
+ *
+ * Each descriptor is added once, edge-triggered, for everything.  Whoever has
+ * the struct may wait on it, several threads at a time: an event goes to one
+ * of them.  The wake descriptor is level-triggered and drained only by the
+ * owner, so that a helper cannot swallow a wake that is not its own.
+ */
+#ifndef WF_POLL_H
+#define WF_POLL_H
+
+#include <sys/epoll.h>
+
+#include "weft/time.h"
+
+struct wf_poll {
+	int fd;
+	int wake_fd;
+};
+
+#define WF_POLL_WAKE UINT64_MAX /* the data of the wake descriptor's event */
+
+/* Errors: what the process has run out of. */
+int wf_poll_open(struct wf_poll *p);
+void wf_poll_close(struct wf_poll *p);
+
+/* Errors: -EPERM the descriptor is always ready (a file); -ENOSPC; -ENOMEM. */
+int wf_poll_add(struct wf_poll *p, int fd, uint64_t data);
+void wf_poll_remove(struct wf_poll *p, int fd);
+
+/*
+ * Store up to `max` events and return how many; wait for the first one until
+ * `deadline`, or not at all if that has passed.  An interrupt counts as no
+ * event.
+ */
+int wf_poll_wait(struct wf_poll *p, struct epoll_event *events, int max,
+		 weft_time deadline);
+int wf_poll_try(struct wf_poll *p, struct epoll_event *events, int max);
+
+/* Make a wait return, now or the next time; async-signal-safe. */
+void wf_poll_wake(struct wf_poll *p);
+
+/* Owner: the wake has been seen. */
+void wf_poll_drain(struct wf_poll *p);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stack.h - memory for fibers to stand on.
+ *
+ * Stacks come in classes of a power of two, side by side in large mappings
+ * that the kernel commits when they are touched.  The lowest part of each is
+ * its guard.  Knows nothing of fibers; whoever frees a stack is not on it.
+ *
+ * A stack is reserved long before it is taken: reserving is where memory can
+ * run out, taking cannot fail.  Free stacks are kept in small caches, one a
+ * worker, and behind them in a pool; both give out the one freed last, whose
+ * top is most likely still in the CPU's cache.  Since a taker looks only into
+ * its own cache and the pool, the pool always has as many more than are
+ * reserved as all caches together can hide.
+ *
+ * Free stacks are listed outside of themselves, so that listing one does not
+ * touch it.
+ */
+#ifndef WF_STACK_H
+#define WF_STACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/runtime.h"
+
+#define WF_STACK_CLASSES  13 /* 16 KiB << class */
+#define WF_STACK_MIN      ((size_t)16 << 10)
+#define WF_STACK_MAX      (WF_STACK_MIN << (WF_STACK_CLASSES - 1))
+#define WF_STACK_CACHED   32 /* stacks of a class in one cache */
+
+/* Owner: one worker.  Zero is empty. */
+struct wf_stack_cache {
+	struct wf_stack_shelf {
+		uint32_t credit; /* reserved here, for nobody yet */
+		uint32_t count;
+		void *stacks[WF_STACK_CACHED];
+	} shelves[WF_STACK_CLASSES];
+};
+
+/* The class for so many bytes, -1 if there is none. */
+int wf_stack_class(size_t bytes);
+size_t wf_stack_size(int class);
+size_t wf_stack_guard_size(int class);
+
+/*
+ * Begin with nothing mapped, for `caches` caches; end, when every stack is
+ * free, with nothing mapped.
+ * Errors: -ENOTSUP this kind of guard does not work here.
+ */
+int wf_stack_open(enum weft_guard guard, unsigned caches);
+void wf_stack_close(void);
+
+/*
+ * A promise that a stack can be taken, or the end of one.  `cache` may be NULL
+ * for those who have none.
+ * Errors: -ENOMEM.
+ */
+int wf_stack_reserve(struct wf_stack_cache *cache, int class);
+void wf_stack_unreserve(struct wf_stack_cache *cache, int class);
+
+/*
+ * The lowest byte of a stack, guard included; on a promise.  Putting it back,
+ * which needs no cache, does not end the promise.
+ */
+void *wf_stack_take(struct wf_stack_cache *cache, int class);
+void wf_stack_put(struct wf_stack_cache *cache, int class, void *stack);
+
+/* Give the cache's stacks and promises to the pool. */
+void wf_stack_flush(struct wf_stack_cache *cache);
+
+/*
+ * The word that an overflow destroys where guards had to be given up, NULL
+ * where there are guards; it holds WF_STACK_CANARY.
+ */
+uint64_t *wf_stack_canary(void *stack, int class);
+#define WF_STACK_CANARY 0x7e57ca9a127b0b1d
+
+#endif

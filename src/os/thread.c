@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * thread.c - see thread.h.
+ */
+#define _GNU_SOURCE
+#include "os/thread.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "os/call.h"
+
+/* What a backtrace takes, beside what the kernel saves. */
+#define ALTSTACK_ROOM ((size_t)64 << 10)
+
+int wf_thread_start(pthread_t *thread, void *(*fn)(void *), void *arg)
+{
+	return -pthread_create(thread, NULL, fn, arg);
+}
+
+void wf_thread_join(pthread_t thread)
+{
+	pthread_join(thread, NULL);
+}
+
+void wf_thread_name(const char *name)
+{
+	wf_call(prctl, PR_SET_NAME, name);
+}
+
+void wf_signals_block(sigset_t *old)
+{
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE,
+				     SIGILL,  SIGTRAP, SIGABRT};
+	sigset_t set;
+
+	sigfillset(&set);
+	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+		sigdelset(&set, faults[i]);
+	pthread_sigmask(SIG_SETMASK, &set, old);
+}
+
+void wf_signals_restore(const sigset_t *old)
+{
+	pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
+static size_t altstack_size(void)
+{
+	long least = sysconf(_SC_MINSIGSTKSZ);
+
+	return ALTSTACK_ROOM + (least > 0 ? (size_t)least : 0);
+}
+
+int wf_altstack_begin(struct wf_altstack *a)
+{
+	stack_t stack = {.ss_size = altstack_size()}, old;
+
+	a->memory = NULL;
+	if (sigaltstack(NULL, &old) == 0 && !(old.ss_flags & SS_DISABLE))
+		return 0;
+	stack.ss_sp = mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (stack.ss_sp == MAP_FAILED)
+		return -ENOMEM;
+	sigaltstack(&stack, NULL);
+	a->memory = stack.ss_sp;
+	return 0;
+}
+
+void wf_altstack_end(struct wf_altstack *a)
+{
+	stack_t none = {.ss_flags = SS_DISABLE};
+
+	if (!a->memory)
+		return;
+	sigaltstack(&none, NULL);
+	munmap(a->memory, altstack_size());
+	a->memory = NULL;
+}
+
+void wf_thread_stack(void **bottom, size_t *size)
+{
+	pthread_attr_t attr;
+
+	*bottom = NULL;
+	*size = 0;
+	if (pthread_getattr_np(pthread_self(), &attr) != 0)
+		return;
+	pthread_attr_getstack(&attr, bottom, size);
+	pthread_attr_destroy(&attr);
+}

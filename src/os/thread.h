@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * thread.h - the threads that weft makes: carriers, the pool, the watch.
+ */
+#ifndef WF_OS_THREAD_H
+#define WF_OS_THREAD_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Errors: -EAGAIN, -ENOMEM. */
+int wf_thread_start(pthread_t *thread, void *(*fn)(void *), void *arg);
+void wf_thread_join(pthread_t thread);
+
+/* Of the calling thread; named in ps and gdb, up to 15 bytes. */
+void wf_thread_name(const char *name);
+
+/*
+ * Block every signal but those that a fault of the thread itself raises; `old`
+ * is what was blocked before.
+ */
+void wf_signals_block(sigset_t *old);
+void wf_signals_restore(const sigset_t *old);
+
+/*
+ * A stack for signal handlers, so that the handler for an overflowing stack has
+ * one.  Replaces none that is there already.
+ * Errors: -ENOMEM.
+ */
+struct wf_altstack {
+	void *memory; /* NULL: not ours */
+};
+
+int wf_altstack_begin(struct wf_altstack *a);
+void wf_altstack_end(struct wf_altstack *a);
+
+/* Where the calling thread's own stack lies. */
+void wf_thread_stack(void **bottom, size_t *size);
+
+#endif

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runtime.c - beginning and end of everything: options, weft_run, weft_stop.
+ */
+#include "weft/runtime.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "core/gate.h"
+#include "core/self.h"
+#include "core/worker.h"
+#include "io/offload.h"
+#include "io/source.h"
+#include "os/cpu.h"
+#include "os/feature.h"
+#include "os/stack.h"
+#include "run/fault.h"
+#include "run/watch.h"
+#include "run/worker.h"
+
+#define WORKERS_MAX   256
+#define STACK_DEFAULT ((size_t)64 << 10)
+#define SPIN_DEFAULT  WEFT_USEC(50)
+#define POOL_DEFAULT  64
+#define POOL_MAX      4096
+
+int weft_version(void)
+{
+	return WEFT_VERSION;
+}
+
+/* --- options, and the variables that stand in for them --- */
+
+static int bad_variable(const char *name, const char *text, const char *wanted)
+{
+	wf_say("%s=%s: not %s", name, text, wanted);
+	return -EINVAL;
+}
+
+/* A number in 0..max, with K or M behind it if `sizes`. */
+static bool parse(const char *text, bool sizes, unsigned long max,
+		  unsigned long *value)
+{
+	char *end;
+	unsigned long n, unit = 1;
+
+	if (!isdigit((unsigned char)*text))
+		return false;
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (sizes && (*end == 'K' || *end == 'k'))
+		unit = 1ul << 10, end++;
+	else if (sizes && (*end == 'M' || *end == 'm'))
+		unit = 1ul << 20, end++;
+	if (errno || *end || n > max / unit)
+		return false;
+	*value = n * unit;
+	return true;
+}
+
+/* 1 and *value if the variable is there, 0 if not, -EINVAL. */
+static int variable(const char *name, bool sizes, unsigned long min,
+		    unsigned long max, unsigned long *value)
+{
+	const char *text = getenv(name);
+
+	if (!text || !*text)
+		return 0;
+	if (parse(text, sizes, max, value) && *value >= min)
+		return 1;
+	return bad_variable(name, text, sizes ? "a size from 16K to 64M"
+					      : "a number in its range");
+}
+
+static int guard_variable(enum weft_guard *guard)
+{
+	static const char *const names[] = {"auto", "install", "mprotect",
+					    "canary"};
+	const char *text = getenv("WEFT_GUARD");
+
+	if (!text || !*text)
+		return 0;
+	for (unsigned i = 0; i < array_count(names); i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*guard = (enum weft_guard)i;
+			return 0;
+		}
+	}
+	return bad_variable("WEFT_GUARD", text, "install, mprotect or canary");
+}
+
+static int from_environment(struct weft_options *o)
+{
+	unsigned long n = 0;
+	int r = 0;
+
+	if (!o->workers && (r = variable("WEFT_WORKERS", false, 1, WORKERS_MAX,
+					 &n)) > 0)
+		o->workers = (unsigned)n;
+	if (r >= 0 && !o->stack_size &&
+	    (r = variable("WEFT_STACK", true, WF_STACK_MIN, WF_STACK_MAX,
+			  &n)) > 0)
+		o->stack_size = n;
+	if (r >= 0 && !o->spin &&
+	    (r = variable("WEFT_SPIN_US", false, 0, 1000000, &n)) > 0)
+		o->spin = n ? WEFT_USEC(n) : -1;
+	if (r >= 0 && !o->pool_threads &&
+	    (r = variable("WEFT_POOL", false, 1, POOL_MAX, &n)) > 0)
+		o->pool_threads = (unsigned)n;
+	if (r >= 0 && !o->guard)
+		r = guard_variable(&o->guard);
+	return r < 0 ? r : 0;
+}
+
+static bool valid(const struct weft_options *o)
+{
+	return (!o->size || o->size == sizeof *o) &&
+	       o->workers <= WORKERS_MAX && o->guard <= WEFT_GUARD_CANARY &&
+	       (!o->stack_size || (o->stack_size >= WF_STACK_MIN &&
+				   o->stack_size <= WF_STACK_MAX)) &&
+	       o->pool_threads <= POOL_MAX;
+}
+
+/* Spinning takes the CPU from whoever should answer, if there is but one. */
+static void fill_defaults(struct weft_options *o)
+{
+	unsigned cpus = wf_cpu_count();
+
+	if (!o->workers)
+		o->workers = cpus < WORKERS_MAX ? cpus : WORKERS_MAX;
+	if (!o->stack_size)
+		o->stack_size = STACK_DEFAULT;
+	if (!o->spin)
+		o->spin = cpus > 1 ? SPIN_DEFAULT : -1;
+	if (!o->pool_threads)
+		o->pool_threads = POOL_DEFAULT;
+}
+
+static int complete(struct weft_options *o, const struct weft_options *given)
+{
+	int r;
+
+	*o = given ? *given : (struct weft_options){0};
+	if (!valid(o))
+		return -EINVAL;
+	r = from_environment(o);
+	if (r == 0)
+		fill_defaults(o);
+	return r;
+}
+
+/* --- the workers --- */
+
+static void end_workers(uint32_t count)
+{
+	while (count--)
+		wf_worker_end(&wf_runtime.workers[count]);
+	free(wf_runtime.workers);
+	wf_runtime.workers = NULL;
+	wf_runtime.count = 0;
+}
+
+static int begin_workers(uint32_t count)
+{
+	int r;
+
+	wf_runtime.workers = aligned_alloc(
+		WF_CACHE_LINE, count * sizeof *wf_runtime.workers);
+	if (!wf_runtime.workers)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		r = wf_worker_begin(&wf_runtime.workers[i], i);
+		if (r < 0) {
+			end_workers(i);
+			return r;
+		}
+	}
+	wf_runtime.count = count;
+	wf_idle_begin(&wf_runtime.idle, count);
+	return 0;
+}
+
+static int begin(const struct weft_options *o)
+{
+	int r;
+
+	wf_feature_probe();
+	r = wf_stack_open(o->guard, o->workers);
+	if (r < 0)
+		return r;
+	r = begin_workers(o->workers);
+	if (r < 0)
+		return r;
+	wf_runtime.stack_class = (uint8_t)wf_stack_class(o->stack_size);
+	wf_loop_options.spin = o->spin;
+	wf_worker_over_reset();
+	atom_store_rlx(&wf_runtime.stopping, false);
+	atom_store_rlx(&wf_runtime.spawned, 0);
+	atom_store_rlx(&wf_runtime.ended, 0);
+	wf_source_epoch();
+	wf_offload_begin(o->pool_threads);
+	return 0;
+}
+
+static void end(void)
+{
+	wf_offload_end();
+	end_workers(wf_runtime.count);
+	atom_store_rlx(&wf_runtime.stopping, false);
+	wf_stack_close();
+}
+
+/* --- weft_run --- */
+
+struct first {
+	int (*fn)(void *);
+	void *arg;
+	int result;
+};
+
+static void *run_first(void *arg)
+{
+	struct first *first = arg;
+
+	first->result = first->fn(first->arg);
+	return NULL;
+}
+
+/* The other workers wait already; the first fiber is injected. */
+static int carry(struct first *first)
+{
+	struct weft_attr attr = {.name = "main"};
+	int r;
+
+	wf_gate_open();
+	r = weft_spawn(NULL, &attr, run_first, first);
+	if (r < 0) {
+		wf_gate_close();
+		wf_worker_finish();
+	} else {
+		wf_fault_begin();
+		wf_watch_carry();
+		wf_fault_end();
+	}
+	wf_watch_end();
+	return r;
+}
+
+static int run(const struct weft_options *given, struct first *first)
+{
+	struct weft_options o;
+	int r = complete(&o, given);
+
+	if (r < 0)
+		return r;
+	r = begin(&o);
+	if (r < 0)
+		return r;
+	r = wf_watch_begin();
+	if (r == 0)
+		r = carry(first);
+	end();
+	return r;
+}
+
+int weft_run(const struct weft_options *options, int (*fn)(void *arg),
+	     void *arg)
+{
+	static _Atomic bool busy;
+	struct first first = {fn, arg, 0};
+	int r;
+
+	if (!fn)
+		return -EINVAL;
+	/* acquire [one-runtime] */
+	if (wf_self() || atom_swap_acq(&busy, true))
+		return -EBUSY;
+	r = run(options, &first);
+	/* release [one-runtime] */
+	atom_store_rel(&busy, false);
+	return r < 0 ? r : first.result;
+}
+
+void weft_stop(void)
+{
+	if (!wf_gate_enter())
+		return;
+	atom_store_rlx(&wf_runtime.stopping, true);
+	for (uint32_t i = 0; i < wf_runtime.count; i++)
+		wf_poll_wake(&wf_runtime.workers[i].poll);
+	if (wf_gate_leave())
+		wf_poll_wake(&wf_runtime.workers[0].poll);
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run/worker.c - see run/worker.h.
+ */
+#include "run/worker.h"
+
+#include <string.h>
+
+#include "core/gate.h"
+#include "core/park.h"
+#include "core/sched.h"
+#include "core/self.h"
+#include "io/source.h"
+#include "os/clock.h"
+
+#define EVENTS    64 /* fibers woken at a time, so that they are still cached */
+#define INJECTED  32 /* taken in one pass */
+#define FRUITLESS 3  /* spins in vain, then none until a wait was short */
+
+struct wf_loop_options wf_loop_options;
+void (*wf_worker_at_over)(void);
+
+static _Atomic bool over;
+static _Atomic bool cancelled; /* every fiber has been told to stop */
+
+bool wf_worker_over(void)
+{
+	return atom_load_rlx(&over);
+}
+
+void wf_worker_over_reset(void)
+{
+	atom_store_rlx(&over, false);
+	atom_store_rlx(&cancelled, false);
+}
+
+void wf_worker_finish(void)
+{
+	atom_store_rlx(&over, true);
+	for (uint32_t i = 0; i < wf_runtime.count; i++)
+		wf_poll_wake(&wf_runtime.workers[i].poll);
+	if (wf_worker_at_over)
+		wf_worker_at_over();
+}
+
+/* --- events and timers --- */
+
+static unsigned dispatch_events(struct wf_carrier *here, struct wf_poll *p,
+				const struct epoll_event *events, int n)
+{
+	struct wf_worker *w = here->worker;
+
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.u64 != WF_POLL_WAKE)
+			wf_source_event(events[i].data.u64, events[i].events,
+					here);
+		else if (p == &w->poll)
+			wf_poll_drain(p);
+	}
+	return n > 0 ? (unsigned)n : 0;
+}
+
+static unsigned serve_poll(struct wf_carrier *here, struct wf_poll *p)
+{
+	struct epoll_event events[EVENTS];
+
+	return dispatch_events(here, p, events,
+			       wf_poll_try(p, events, EVENTS));
+}
+
+static unsigned serve_timers(struct wf_carrier *here, struct wf_wheel *wheel,
+			     weft_time now)
+{
+	struct weft_fiber *due[WF_WAKES];
+	unsigned n, all = 0;
+
+	do {
+		n = wf_wheel_expire(wheel, now, due, WF_WAKES);
+		for (unsigned i = 0; i < n; i++)
+			wf_unpark_here(due[i], here);
+		all += n;
+	} while (n == WF_WAKES);
+	return all;
+}
+
+/* --- stopping --- */
+
+static void unpark_one(struct weft_fiber *f, void *here)
+{
+	wf_unpark_here(f, here);
+}
+
+/* weft_stop() may come from a signal handler; the walk is done here. */
+static void stop_if_asked(struct wf_carrier *here)
+{
+	if (atom_load_rlx(&wf_runtime.stopping) &&
+	    !atom_swap_rlx(&cancelled, true))
+		wf_fiber_each(unpark_one, here);
+}
+
+/* --- one full pass --- */
+
+static unsigned take_injected(struct wf_worker *w)
+{
+	struct weft_fiber *f;
+	unsigned n = 0;
+
+	while (n < INJECTED && (f = wf_inject_pop(&wf_runtime.inject))) {
+		if (f->life)
+			wf_runq_push(&w->runq, f);
+		else
+			wf_runq_spawn(&w->runq, f);
+		n++;
+	}
+	return n;
+}
+
+static void pass(struct wf_carrier *here)
+{
+	struct wf_worker *w = here->worker;
+
+	w->turns = WF_TURNS;
+	serve_poll(here, &w->poll);
+	serve_timers(here, &w->timers, wf_clock_now());
+	take_injected(w);
+	stop_if_asked(here);
+}
+
+/* --- searching --- */
+
+static struct wf_worker *another(struct wf_worker *w, uint32_t offset)
+{
+	uint32_t n = wf_runtime.count;
+
+	return &wf_runtime.workers[(w->id + 1 + offset % (n - 1)) % n];
+}
+
+/* A fiber from another worker's ring; or else from what it has not served. */
+static struct weft_fiber *steal(struct wf_carrier *here)
+{
+	struct wf_worker *w = here->worker;
+	uint32_t others = wf_runtime.count - 1, first;
+	struct weft_fiber *f;
+
+	if (!others)
+		return NULL;
+	first = rng_below(&w->rng, others);
+	for (uint32_t i = 0; i < others; i++)
+		if ((f = wf_runq_steal(&w->runq,
+				       &another(w, first + i)->runq)))
+			return f;
+	for (uint32_t i = 0; i < others; i++) {
+		struct wf_worker *v = another(w, first + i);
+
+		serve_poll(here, &v->poll);
+		serve_timers(here, &v->timers, wf_clock_now());
+	}
+	return wf_sched_pick(w);
+}
+
+static struct weft_fiber *look(struct wf_carrier *here, bool searching)
+{
+	struct weft_fiber *f;
+
+	pass(here);
+	f = wf_sched_pick(here->worker);
+	return f || !searching ? f : steal(here);
+}
+
+/* As a searcher: look again and again for a while. */
+static struct weft_fiber *spin(struct wf_carrier *here)
+{
+	struct wf_worker *w = here->worker;
+	weft_time end;
+	struct weft_fiber *f = NULL;
+
+	if (wf_loop_options.spin <= 0 || w->fruitless >= FRUITLESS)
+		return NULL;
+	end = wf_time_add(wf_clock_now(), wf_loop_options.spin);
+	while (!f && !wf_worker_over() && wf_clock_now() < end)
+		f = look(here, true);
+	w->fruitless = f ? 0 : w->fruitless + 1;
+	return f;
+}
+
+/* --- sleeping --- */
+
+static bool others_offer(void)
+{
+	for (uint32_t i = 0; i < wf_runtime.count; i++)
+		if (wf_runq_offers(&wf_runtime.workers[i].runq))
+			return true;
+	return false;
+}
+
+/* Something that a publisher may have relied on this worker to see. */
+static bool work_in_sight(struct wf_worker *w)
+{
+	return !inject_empty(&wf_runtime.inject) || !inbox_empty(&w->inbox) ||
+	       others_offer() || wf_worker_over() ||
+	       (atom_load_rlx(&wf_runtime.stopping) &&
+		!atom_load_rlx(&cancelled));
+}
+
+/* Fibers that live; says so too if it cannot know, as somebody is awake. */
+static bool any_living(void)
+{
+	uint64_t asleep = wf_idle_all_asleep(&wf_runtime.idle);
+	uint64_t n = atom_load_rlx(&wf_runtime.spawned) -
+		     atom_load_rlx(&wf_runtime.ended);
+
+	for (uint32_t i = 0; i < wf_runtime.count; i++)
+		n += atom_load_rlx(&wf_runtime.workers[i].spawned) -
+		     atom_load_rlx(&wf_runtime.workers[i].ended);
+	return !asleep || n ||
+	       wf_idle_all_asleep(&wf_runtime.idle) != asleep;
+}
+
+static void unpark(struct weft_fiber *f, void *unused)
+{
+	(void)unused;
+	wf_unpark(f);
+}
+
+/* The last one awake has gone to sleep: is anything left to be done? */
+static bool end_if_done(void)
+{
+	if (any_living()) {
+		wf_gate_reopen();
+		return false;
+	}
+	if (!wf_gate_close()) {
+		/* Threads that wait inside leave when they are woken. */
+		wf_fiber_each(unpark, NULL);
+		return false;
+	}
+	wf_worker_finish();
+	return true;
+}
+
+static void wait_for_events(struct wf_carrier *here)
+{
+	struct wf_worker *w = here->worker;
+	struct epoll_event events[EVENTS];
+	weft_time begin = wf_clock_now();
+	int n = wf_poll_wait(&w->poll, events, EVENTS, wf_wheel_next(&w->timers));
+
+	if (wf_clock_now() - begin < wf_loop_options.spin)
+		w->fruitless = 0;
+	dispatch_events(here, &w->poll, events, n);
+}
+
+/* Returns whether the caller is a searcher afterwards. */
+static bool sleep_and_rise(struct wf_carrier *here, bool searching)
+{
+	struct wf_worker *w = here->worker;
+	bool last;
+
+	atom_store_rlx(&w->asleep, 1);
+	last = wf_idle_sleep(&wf_runtime.idle, searching);
+	if (!work_in_sight(w) && !(last && end_if_done()))
+		wait_for_events(here);
+	/* [idle-fence] */
+	if (!atom_swap_sc(&w->asleep, 0))
+		return true;
+	wf_idle_rise(&wf_runtime.idle);
+	return false;
+}
+
+/* --- the loop --- */
+
+/* A searcher has found something; if it was the last, another may be needed. */
+static void found(struct wf_worker *w)
+{
+	if (wf_idle_found(&wf_runtime.idle) &&
+	    (!inject_empty(&wf_runtime.inject) || others_offer()))
+		wf_sched_notify();
+	w->turns = WF_TURNS;
+}
+
+/* NULL: the runtime is over. */
+static struct weft_fiber *find(struct wf_carrier *here)
+{
+	struct wf_worker *w = here->worker;
+	struct weft_fiber *f = NULL;
+	bool searching = false;
+
+	while (!wf_worker_over()) {
+		if (!searching)
+			searching = wf_idle_search(&wf_runtime.idle);
+		f = look(here, searching);
+		if (!f && searching)
+			f = spin(here);
+		if (f)
+			break;
+		searching = sleep_and_rise(here, searching);
+	}
+	if (searching)
+		found(w);
+	return f;
+}
+
+static struct weft_fiber *next(struct wf_carrier *here)
+{
+	struct wf_worker *w = here->worker;
+	struct weft_fiber *f;
+
+	if (w->turns == 0)
+		pass(here);
+	w->turns--;
+	f = wf_sched_pick(w);
+	return f ? f : find(here);
+}
+
+bool wf_worker_run(struct wf_carrier *c)
+{
+	struct weft_fiber *f;
+
+	carrier_enter(c);
+	wf_self_set(&c->loop);
+	while (carrier_settled(c)) {
+		f = next(c);
+		if (!f)
+			break;
+		wf_sched_dispatch(c, f);
+	}
+	wf_self_set(NULL);
+	carrier_leave(c);
+	return wf_worker_over();
+}
+
+int wf_worker_begin(struct wf_worker *w, uint32_t id)
+{
+	memset(w, 0, sizeof *w);
+	w->id = id;
+	w->turns = WF_TURNS;
+	w->rng.state = id + 1;
+	wf_wheel_begin(&w->timers, wf_clock_now());
+	return wf_poll_open(&w->poll);
+}
+
+void wf_worker_end(struct wf_worker *w)
+{
+	wf_poll_close(&w->poll);
+	wf_stack_flush(&w->stacks);
+	wf_fiber_flush(&w->handles);
+}
