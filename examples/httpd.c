@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * httpd.c - an HTTP server for the files under a directory: each connection
+ * is a fiber that reads a request, answers it, and goes on with the next.
+ *
+ *      ./httpd -d /usr/share/doc 127.0.0.1:8080 &
+ *      curl -i http://127.0.0.1:8080/base-files/README
+ *
+ * A request has 30 seconds to arrive, and a client as long to take each part
+ * of the answer, so that nobody holds on to more than a fiber for a while.
+ */
+#define _GNU_SOURCE
+#include <weft.h>
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "http.h"
+#include "serve.h"
+
+#define PATIENCE WEFT_SEC(30)
+
+enum { LINE = 8192, PART = 16384 };
+
+static int root; /* the directory */
+
+/*
+ * 200 and the file, or the status that says why not.  The kernel sees to it
+ * that neither ".." nor a symbolic link leads out of the directory.
+ *
+ * Not inlined, because errno may only be looked at in a function that does not
+ * wait: the compiler takes it for granted that errno stays where it is.
+ */
+__attribute__((noinline)) static int open_file(const char *path, int *file,
+					       off_t *size)
+{
+	struct open_how how = {
+		.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+	};
+	struct stat st;
+
+	*file = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+	if (*file < 0)
+		return errno == EMFILE || errno == ENFILE ? 503 : 404;
+	if (fstat(*file, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(*file);
+		*file = -1;
+		return 404;
+	}
+	*size = st.st_size;
+	return 200;
+}
+
+/* Send the `used` bytes of `part`, and after them `left` bytes of the file. */
+static int send_file(int fd, char *part, size_t used, int file, off_t left)
+{
+	int err;
+
+	do {
+		off_t room = (off_t)(PART - used);
+		ssize_t n = left < room ? left : room;
+
+		if (n > 0 && (n = read(file, part + used, (size_t)n)) <= 0)
+			return -EIO;
+		left -= n;
+		err = weft_write_all_until(fd, part, used + (size_t)n, NULL,
+					   weft_after(PATIENCE));
+		used = 0;
+	} while (!err && left > 0);
+	return err;
+}
+
+/* 1: there may be another request; 0: that was the last; or -E... */
+static int answer(int fd, const struct http_request *rq, int status)
+{
+	bool keep = rq->keep && !rq->close;
+	int file = -1, err;
+	char part[PART];
+	off_t size = 0;
+	size_t used;
+
+	if (!status)
+		status = open_file(rq->path, &file, &size);
+	used = http_write_head(part, status, size, keep);
+	err = send_file(fd, part, used, file, rq->head ? 0 : size);
+	if (file >= 0)
+		close(file);
+	return err < 0 ? err : keep;
+}
+
+/* Let the client take the last answer: a close on unread bytes resets. */
+static void drain(int fd)
+{
+	weft_time deadline = weft_after(WEFT_SEC(1));
+	char rest[1024];
+
+	weft_shutdown(fd, SHUT_WR);
+	while (weft_read_until(fd, rest, sizeof rest, deadline) > 0)
+		;
+}
+
+static void *serve(void *arg)
+{
+	int fd = (int)(intptr_t)arg, status;
+	struct http_request rq;
+	struct weft_reader in;
+	char buf[LINE];
+
+	weft_reader_init(&in, fd, buf, sizeof buf);
+	do
+		status = http_read(&rq, &in, weft_after(PATIENCE));
+	while (status >= 0 && (status = answer(fd, &rq, status)) > 0);
+	if (status == 0)
+		drain(fd);
+	weft_close(fd);
+	return NULL;
+}
+
+static int listen_and_serve(void *arg)
+{
+	return serve_connections(arg, serve);
+}
+
+int main(int argc, char **argv)
+{
+	struct serve s = {
+		.name = "httpd",
+		.usage = "[-w WORKERS] [-d DIR] [ADDRESS]\n"
+			 "WORKERS: 1 to 256, by default one a CPU\n"
+			 "DIR: what to serve, by default what is here\n"
+			 "ADDRESS: host:port, by default 127.0.0.1:8080\n",
+		.address = "127.0.0.1:8080",
+		.letter = 'd',
+		.value = ".",
+	};
+
+	serve_parse(&s, argc, argv);
+	root = open(s.value, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return serve_failed(&s, s.value, -errno);
+	return serve_run(&s, listen_and_serve);
+}

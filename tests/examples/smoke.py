@@ -1,0 +1,694 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Hold a conversation with an example.
+
+    smoke.py PROGRAM [PART OF A TEST'S NAME ...]
+
+The name of the program says what is expected of it.  Servers are started on
+port 0 and spoken to over real sockets.  Every wait has a limit, none is a
+sleep, and whatever was started is ended, by its process id.
+"""
+import http.client
+import os
+import random
+import re
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+LIMIT = 20  # seconds that any single wait may take
+PROGRAM = ""
+
+
+def run(*args, **more):
+    """Run the program to its end; returns its status, output and errors."""
+    done = subprocess.run([PROGRAM, *args], stdin=subprocess.DEVNULL,
+                          capture_output=True, timeout=LIMIT, text=True, **more)
+    return done.returncode, done.stdout, done.stderr
+
+
+def receive(sock, length):
+    """Exactly so many bytes, or fewer if the stream ends."""
+    data = bytearray()
+    while len(data) < length:
+        more = sock.recv(min(length - len(data), 65536))
+        if not more:
+            break
+        data += more
+    return bytes(data)
+
+
+def receive_all(sock):
+    data = bytearray()
+    while more := sock.recv(65536):
+        data += more
+    return bytes(data)
+
+
+def noise(length, seed=1):
+    return random.Random(seed).randbytes(length)
+
+
+class Server:
+    """A running example, and the address that it has announced."""
+
+    def __init__(self, *args):
+        self.process = subprocess.Popen(
+            [PROGRAM, *args, "127.0.0.1:0"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            line = self.first_line().decode()
+            match = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", line)
+            assert match, f"announced {line!r}"
+        except BaseException:
+            self.kill()
+            raise
+        self.address = ("127.0.0.1", int(match.group(1)))
+
+    def first_line(self):
+        out = self.process.stdout
+        with selectors.DefaultSelector() as selector:
+            selector.register(out, selectors.EVENT_READ)
+            assert selector.select(LIMIT), "nothing announced in time"
+        return out.readline()
+
+    def connect(self):
+        sock = socket.create_connection(self.address, timeout=LIMIT)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
+    def end(self, signo=signal.SIGTERM):
+        """Ask it to end; returns its status and what it said meanwhile."""
+        self.process.send_signal(signo)
+        out, err = self.process.communicate(timeout=LIMIT)
+        return self.process.returncode, out, err
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+class Hello(unittest.TestCase):
+    def test_both_fibers_speak_in_turn(self):
+        status, out, err = run()
+        self.assertEqual((status, err), (0, ""))
+        lines = out.splitlines()
+        for name in ("warp", "woof"):
+            own = [line for line in lines if line.startswith(name)]
+            self.assertEqual(own, [f"{name}: hello 1", f"{name}: hello 2",
+                                   f"{name}: hello 3", f"{name} has ended"])
+        speakers = [line.split(":")[0] for line in lines if ":" in line]
+        self.assertEqual(len(speakers), 6)
+        for first, second in zip(speakers[::2], speakers[1::2]):
+            self.assertNotEqual(first, second)
+
+
+class Timeout(unittest.TestCase):
+    def test_each_wait_ends_as_announced(self):
+        status, out, err = run()
+        self.assertEqual((status, err), (0, ""))
+        seen = []
+        for line in out.splitlines():
+            match = re.fullmatch(r"(.*?)  +(.*) after (\d+) ms", line)
+            self.assertTrue(match, line)
+            what, outcome, after = match.groups()
+            seen.append((what, outcome))
+            if what.startswith("sleep for") or "nobody" in what:
+                self.assertGreaterEqual(int(after), 50, line)
+        late, cancelled = "Connection timed out", "Operation canceled"
+        self.assertEqual(seen, [
+            ("sleep for 50 ms", "done"),
+            ("read, when nobody writes", late),
+            ("read, when somebody does", "done"),
+            ("join of a sleeper", late),
+            ("join again, the deadline is past", late),
+            ("join, the sleeper cancelled", "done"),
+            ("and what the sleeper got", cancelled)])
+
+
+class ServerCase(unittest.TestCase):
+    """What all servers have in common.  Each test has a server of its own."""
+
+    kind = socket.SOCK_STREAM
+    options = []
+
+    def start(self, *args):
+        server = Server(*self.options, *args)
+        self.addCleanup(server.kill)
+        return server
+
+    def connect(self, server):
+        sock = server.connect()
+        self.addCleanup(sock.close)
+        return sock
+
+    def assert_ends(self, server, signo=signal.SIGTERM):
+        self.assertEqual(server.end(signo), (0, b"", b""))
+
+    def test_help(self):
+        for option in ("--help", "-h"):
+            status, out, err = run(option)
+            self.assertEqual((status, err), (0, ""))
+            self.assertIn("usage: " + os.path.basename(PROGRAM), out)
+            self.assertIn("-w WORKERS", out)
+
+    def test_bad_usage(self):
+        for args in (["--nonsense"], ["-x"], ["-w"], ["-w", "0"],
+                     ["-w", "-1"], ["-w", "two"], ["-w", "2x"],
+                     ["-w", "257"], ["127.0.0.1:0", "127.0.0.1:0"]):
+            status, out, err = run(*args)
+            self.assertEqual((status, out), (2, ""), args)
+            self.assertIn("usage: ", err, args)
+
+    def test_address_in_use(self):
+        with socket.socket(socket.AF_INET, self.kind) as holder:
+            holder.bind(("127.0.0.1", 0))
+            if self.kind == socket.SOCK_STREAM:
+                holder.listen()
+            address = "127.0.0.1:%d" % holder.getsockname()[1]
+            status, out, err = run(address)
+        name = os.path.basename(PROGRAM)
+        self.assertEqual((status, out), (1, ""))
+        self.assertEqual(err, f"{name}: {address}: Address already in use\n")
+
+    def test_address_that_is_none(self):
+        status, out, err = run("nonsense")
+        name = os.path.basename(PROGRAM)
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn(f"{name}: nonsense: ", err)
+
+    def test_signals_end_it(self):
+        for signo in (signal.SIGTERM, signal.SIGINT):
+            for workers in ("1", "2", "8"):
+                self.assert_ends(self.start("-w", workers), signo)
+
+
+class StreamCase(ServerCase):
+    def test_signal_ends_it_in_the_middle_of_conversations(self):
+        server = self.start()
+        for i in range(50):
+            sock = self.connect(server)
+            if i % 2:
+                sock.sendall(b"G")
+        self.assert_ends(server)
+
+    def test_raises_the_descriptor_limit(self):
+        server = self.start()
+        with open(f"/proc/{server.process.pid}/limits") as limits:
+            line = next(l for l in limits if l.startswith("Max open files"))
+        soft, hard = line.split()[3:5]
+        self.assertEqual(soft, hard)
+
+
+class EchoCase(StreamCase):
+    """What echo does, and any server with an echo behind it."""
+
+    def test_several_clients_at_once(self):
+        server = self.start("-w", "2")
+        socks = [self.connect(server) for _ in range(40)]
+        for turn in range(5):
+            for i, sock in enumerate(socks):
+                sock.sendall(b"%d says %d" % (i, turn))
+            for i, sock in enumerate(socks):
+                text = b"%d says %d" % (i, turn)
+                self.assertEqual(receive(sock, len(text)), text)
+        self.assert_ends(server)
+
+    def test_half_close(self):
+        server = self.start()
+        sock = self.connect(server)
+        sock.sendall(b"the last words")
+        sock.shutdown(socket.SHUT_WR)
+        self.assertEqual(receive_all(sock), b"the last words")
+        self.assert_ends(server)
+
+    def test_more_than_the_buffers_hold(self):
+        server = self.start("-w", "2")
+        sock = self.connect(server)
+        data = noise(8 << 20)
+
+        def send():
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+
+        sender = threading.Thread(target=send, daemon=True)
+        sender.start()
+        self.assertEqual(receive_all(sock), data)
+        sender.join(LIMIT)
+        self.assert_ends(server)
+
+    def test_a_reset_harms_nobody_else(self):
+        server = self.start()
+        good = self.connect(server)
+        for _ in range(20):
+            bad = server.connect()
+            bad.sendall(b"x" * 1000)
+            bad.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                           b"\1\0\0\0\0\0\0\0")
+            bad.close()
+        good.sendall(b"still here")
+        self.assertEqual(receive(good, 10), b"still here")
+        self.assert_ends(server)
+
+
+class Echo(EchoCase):
+    pass
+
+
+class Upstream:
+    """A server to stand behind the proxy, whose ends the test holds."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.settimeout(LIMIT)
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+
+    def accept(self):
+        sock, _ = self.listener.accept()
+        sock.settimeout(LIMIT)
+        return sock
+
+    def echo_for_ever(self):
+        """Accept and echo, each connection in a thread."""
+        def echo(sock):
+            with sock:
+                try:
+                    while data := sock.recv(65536):
+                        sock.sendall(data)
+                except OSError:
+                    pass
+
+        def accept():
+            try:
+                while True:
+                    sock = self.accept()
+                    threading.Thread(target=echo, args=(sock,),
+                                     daemon=True).start()
+            except OSError:
+                pass
+
+        threading.Thread(target=accept, daemon=True).start()
+
+
+class Proxy(EchoCase):
+    def setUp(self):
+        upstream = self.upstream()
+        upstream.echo_for_ever()
+        self.options = ["-t", upstream.address]
+
+    def upstream(self):
+        upstream = Upstream()
+        self.addCleanup(upstream.listener.close)
+        return upstream
+
+    def both_ends(self):
+        """A proxy, the client's end and the one behind the proxy."""
+        upstream = self.upstream()
+        server = self.start("-t", upstream.address)
+        client = self.connect(server)
+        behind = upstream.accept()
+        self.addCleanup(behind.close)
+        return server, client, behind
+
+    def test_half_close_of_the_client_is_passed_on(self):
+        server, client, behind = self.both_ends()
+        client.sendall(b"question")
+        client.shutdown(socket.SHUT_WR)
+        self.assertEqual(receive_all(behind), b"question")
+        for i in range(10):
+            behind.sendall(b"answer %d" % i)
+            self.assertEqual(receive(client, 8), b"answer %d" % i)
+        behind.close()
+        self.assertEqual(receive_all(client), b"")
+        self.assert_ends(server)
+
+    def test_half_close_of_the_upstream_is_passed_on(self):
+        server, client, behind = self.both_ends()
+        behind.sendall(b"that is all")
+        behind.shutdown(socket.SHUT_WR)
+        self.assertEqual(receive_all(client), b"that is all")
+        for i in range(10):
+            client.sendall(b"more %d" % i)
+            self.assertEqual(receive(behind, 6), b"more %d" % i)
+        client.close()
+        self.assertEqual(receive_all(behind), b"")
+        self.assert_ends(server)
+
+    def test_both_ways_at_once(self):
+        server, client, behind = self.both_ends()
+        down, up = noise(2 << 20, 1), noise(2 << 20, 2)
+        senders = [threading.Thread(target=sock.sendall, args=(data,),
+                                    daemon=True)
+                   for sock, data in ((client, up), (behind, down))]
+        got = []
+        reader = threading.Thread(
+            target=lambda: got.append(receive(behind, len(up))), daemon=True)
+        for thread in (*senders, reader):
+            thread.start()
+        self.assertEqual(receive(client, len(down)), down)
+        for thread in (*senders, reader):
+            thread.join(LIMIT)
+        self.assertEqual(got, [up])
+        self.assert_ends(server)
+
+    def test_no_upstream(self):
+        upstream = self.upstream()
+        upstream.listener.close()
+        server = self.start("-t", upstream.address)
+        client = self.connect(server)
+        self.assertEqual(receive_all(client), b"")
+        status, out, err = server.end()
+        self.assertEqual((status, out), (0, b""))
+        self.assertEqual(err.decode(), f"proxy: {upstream.address}: "
+                         "Connection refused\n")
+
+
+class UdpEcho(ServerCase):
+    kind = socket.SOCK_DGRAM
+
+    def client(self, server):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(sock.close)
+        sock.settimeout(LIMIT)
+        sock.connect(server.address)
+        return sock
+
+    def test_datagrams_of_several_clients(self):
+        server = self.start("-w", "2")
+        clients = [self.client(server) for _ in range(20)]
+        for turn in range(20):
+            for i, sock in enumerate(clients):
+                sock.send(b"%d says %d" % (i, turn))
+            for i, sock in enumerate(clients):
+                self.assertEqual(sock.recv(100), b"%d says %d" % (i, turn))
+        self.assert_ends(server)
+
+    def test_datagrams_of_all_sizes(self):
+        server = self.start()
+        sock = self.client(server)
+        for size in (0, 1, 1472, 9000, 65507):
+            data = noise(size)
+            sock.send(data)
+            self.assertEqual(sock.recv(65536), data)
+        self.assert_ends(server)
+
+
+class Httpd(StreamCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.top = tempfile.mkdtemp()
+        cls.addClassCleanup(shutil.rmtree, cls.top)
+        cls.root = os.path.join(cls.top, "root")
+        os.makedirs(os.path.join(cls.root, "dir", "bare"))
+        cls.files = {
+            "small": noise(1024), "empty": b"", "big": noise(3 << 20),
+            "edge": noise(16384), "a b%": b"odd name", "index.html": b"top",
+            "dir/index.html": b"below", "..dots": b"not a way up"}
+        for name, data in cls.files.items():
+            with open(os.path.join(cls.root, name), "wb") as file:
+                file.write(data)
+        for size in range(16384 - 110, 16384 - 40):
+            cls.files[f"s{size}"] = b"x" * size
+            with open(os.path.join(cls.root, f"s{size}"), "wb") as file:
+                file.write(b"x" * size)
+        with open(os.path.join(cls.top, "secret"), "wb") as file:
+            file.write(b"SECRET")
+        for name, target in {
+                "out": "../secret", "dir/out": "../../secret", "up": "..",
+                "absolute": os.path.join(cls.top, "secret"), "all": "/",
+                "loop": "loop", "inside": "dir/../small"}.items():
+            os.symlink(target, os.path.join(cls.root, name))
+        os.mkfifo(os.path.join(cls.root, "fifo"))
+        cls.options = ["-d", cls.root]
+
+    def ask(self, sock, text):
+        if isinstance(text, str):
+            text = text.encode("latin-1")
+        sock.sendall(text)
+
+    def answer(self, sock, method="GET"):
+        """The next answer: status, fields, body."""
+        head = bytearray()
+        while not head.endswith(b"\r\n\r\n"):
+            byte = sock.recv(1)
+            self.assertTrue(byte, f"the stream ended after {bytes(head)}")
+            head += byte
+        first, *lines = head.decode("latin-1").split("\r\n")[:-2]
+        match = re.fullmatch(r"HTTP/1\.1 (\d\d\d) [A-Za-z ]+", first)
+        self.assertTrue(match, first)
+        fields = dict(line.lower().split(": ", 1) for line in lines)
+        length = int(fields["content-length"]) if method != "HEAD" else 0
+        body = receive(sock, length)
+        self.assertEqual(len(body), length)
+        return int(match.group(1)), fields, body
+
+    def get(self, sock, target, version="1.1", *fields, method="GET"):
+        lines = [f"{method} {target} HTTP/{version}", "Host: test", *fields]
+        self.ask(sock, "\r\n".join(lines) + "\r\n\r\n")
+        return self.answer(sock, method)
+
+    def assert_closed(self, sock):
+        self.assertEqual(sock.recv(1), b"")
+
+    def test_files_come_as_they_are_over_one_connection(self):
+        server = self.start()
+        sock = self.connect(server)
+        for name, data in self.files.items():
+            target = "/" + name.replace("%", "%25").replace(" ", "%20")
+            status, fields, body = self.get(sock, target)
+            self.assertEqual((status, body == data), (200, True), name)
+            self.assertEqual(fields["connection"], "keep-alive")
+        for target in ("/", "/?x=y", "/small?", "/%73mall", "/%73%6Dall?/../",
+                       "/dir/", "/dir/../small", "/inside"):
+            status, _, body = self.get(sock, target)
+            self.assertEqual(status, 200, target)
+            self.assertIn(body, self.files.values())
+        self.assert_ends(server)
+
+    def test_what_is_not_there(self):
+        server = self.start()
+        sock = self.connect(server)
+        for target in ("/none", "/dir", "/dir/bare", "/dir/bare/", "/small/",
+                       "/small/x", "/fifo", "/loop", "/" + "x" * 300,
+                       "/" + "x/" * 400, "/" + "x" * 2000):
+            status, fields, _ = self.get(sock, target)
+            self.assertEqual(status, 404, target)
+            if len(target) < 1000:
+                self.assertEqual(fields["connection"], "keep-alive")
+        self.assert_ends(server)
+
+    def test_nothing_outside_of_the_directory(self):
+        server = self.start()
+        sock = self.connect(server)
+        for target in ("/../secret", "/%2e%2e/secret", "/..%2fsecret",
+                       "/%2e%2e%2fsecret", "/%2E%2E%2Fsecret", "/..",
+                       "/dir/../../secret", "/dir/%2e%2e/%2e%2e/secret",
+                       "/out", "/dir/out", "/up/secret", "/up/root/small",
+                       "/absolute", "/all/etc/passwd", "//etc/passwd",
+                       "/" + self.top + "/secret", "/%2fetc%2fpasswd",
+                       "/%252e%252e/secret", "/..%5csecret",
+                       "/root/../../secret", "/./../secret"):
+            status, _, body = self.get(sock, target)
+            self.assertEqual((status, body), (404, b""), target)
+        self.assert_ends(server)
+
+    def test_garbage_gets_400_and_the_end(self):
+        server = self.start()
+        lines = ["garbage", "GET", "GET /small", "GET small HTTP/1.1", "",
+                 "GET  /small HTTP/1.1", "GET /small HTTP/1.1 x", " GET / ",
+                 "GET /small HTTP/2.0", "GET /small HTTP/1.", "PRI * HTTP/2.0",
+                 "GET /small HTTP/1.10", "GET /%0 HTTP/1.1",
+                 "GET /% HTTP/1.1", "GET /%zz HTTP/1.1",
+                 "GET /small%00.html HTTP/1.1", "GET /sm\0all HTTP/1.1",
+                 "GET /small HTTP/1.1\r\nno colon",
+                 "GET /small HTTP/1.1\r\nA: \0", "\x16\x03\x01\x02\0\x01\n"]
+        for line in lines:
+            sock = self.connect(server)
+            self.ask(sock, line + "\r\n\r\nGET /small HTTP/1.1\r\n\r\n")
+            status, fields, body = self.answer(sock)
+            self.assertEqual((status, body), (400, b""), repr(line))
+            self.assertEqual(fields["connection"], "close")
+            self.assert_closed(sock)
+        self.assert_ends(server)
+
+    def test_random_bytes_do_no_harm(self):
+        server = self.start("-w", "2")
+        for seed in range(100):
+            sock = self.connect(server)
+            self.ask(sock, noise(seed * 40, seed))
+            sock.shutdown(socket.SHUT_WR)
+            self.assertNotIn(b" 200 ", receive_all(sock))
+        self.assertEqual(self.get(self.connect(server), "/small")[0], 200)
+        self.assert_ends(server)
+
+    def test_other_methods_get_405(self):
+        server = self.start()
+        for method in ("POST", "PUT", "DELETE", "OPTIONS", "get", "G", "GETS"):
+            sock = self.connect(server)
+            status, fields, _ = self.get(sock, "/small", method=method)
+            self.assertEqual((status, fields["allow"]), (405, "get, head"))
+            self.assert_closed(sock)
+        self.assert_ends(server)
+
+    def test_too_much_gets_431(self):
+        server = self.start()
+        for text in ("GET /" + "x" * 20000, "x" * 100000,
+                     "GET / HTTP/1.1\r\nCookie: " + "x" * 20000,
+                     "GET / HTTP/1.1\r\n" + "A: b\r\n" * 5000):
+            sock = self.connect(server)
+            self.ask(sock, text + "\r\n\r\n")
+            self.assertEqual(self.answer(sock)[0], 431)
+            self.assert_closed(sock)
+        self.assert_ends(server)
+
+    def test_head_has_no_body(self):
+        server = self.start()
+        sock = self.connect(server)
+        for target, status, length in (("/small", 200, 1024), ("/big", 200,
+                                       3 << 20), ("/none", 404, 0)):
+            got, fields, _ = self.get(sock, target, method="HEAD")
+            self.assertEqual((got, fields["content-length"]),
+                             (status, str(length)))
+        self.assertEqual(self.get(sock, "/dir/")[2], b"below")
+        self.assert_ends(server)
+
+    def test_when_connections_end(self):
+        server = self.start()
+        for version, fields, kept in (
+                ("1.1", [], True), ("1.0", [], False),
+                ("1.1", ["Connection: close"], False),
+                ("1.1", ["connection:Close"], False),
+                ("1.1", ["Connection: x, close"], False),
+                ("1.0", ["Connection: keep-alive"], True),
+                ("1.0", ["Connection: Keep-Alive"], True),
+                ("1.1", ["Connection: Keep-Alive, close"], False),
+                ("1.1", ["Content-Length: 5"], False),
+                ("1.1", ["Transfer-Encoding: chunked"], False)):
+            sock = self.connect(server)
+            status, answer, body = self.get(sock, "/small", version, *fields)
+            self.assertEqual((status, body), (200, self.files["small"]))
+            self.assertEqual(answer["connection"],
+                             "keep-alive" if kept else "close", fields)
+            if kept:
+                self.assertEqual(self.get(sock, "/dir/")[2], b"below")
+            else:
+                self.assert_closed(sock)
+        self.assert_ends(server)
+
+    def test_a_body_is_not_taken_for_a_request(self):
+        server = self.start()
+        sock = self.connect(server)
+        inner = "GET /dir/ HTTP/1.1\r\n\r\n"
+        self.ask(sock, "GET /small HTTP/1.1\r\nContent-Length: "
+                 f"{len(inner)}\r\n\r\n{inner}")
+        self.assertEqual(self.answer(sock)[2], self.files["small"])
+        self.assert_closed(sock)
+        self.assert_ends(server)
+
+    def test_pipelined_requests_are_answered_in_order(self):
+        server = self.start()
+        sock = self.connect(server)
+        targets = ["/small", "/none", "/edge", "/dir/", "/big", "/empty"] * 5
+        self.ask(sock, "".join(f"GET {target} HTTP/1.1\r\nHost: test\r\n\r\n"
+                               for target in targets))
+        sock.shutdown(socket.SHUT_WR)
+        for target in targets:
+            status, _, body = self.answer(sock)
+            name = target[1:] + ("index.html" if target[-1] == "/" else "")
+            self.assertEqual(status, 200 if name in self.files else 404)
+            self.assertEqual(body == self.files.get(name, b""), True, target)
+        self.assert_closed(sock)
+        self.assert_ends(server)
+
+    def test_lines_may_end_in_a_bare_newline(self):
+        server = self.start()
+        sock = self.connect(server)
+        self.ask(sock, "GET /small HTTP/1.1\nHost: test\n\n")
+        self.assertEqual(self.answer(sock)[2], self.files["small"])
+        self.assert_ends(server)
+
+    def test_a_client_that_sends_byte_by_byte(self):
+        server = self.start("-w", "1")
+        slow, quick = self.connect(server), self.connect(server)
+        for byte in "GET /small HTTP/1.1\r\nHost: test\r\n\r\n":
+            self.assertEqual(self.get(quick, "/dir/")[2], b"below")
+            self.ask(slow, byte)
+        self.assertEqual(self.answer(slow)[2], self.files["small"])
+        self.assert_ends(server)
+
+    def test_a_client_that_does_not_read_holds_up_nobody(self):
+        server = self.start("-w", "1")
+        slow, quick = self.connect(server), self.connect(server)
+        self.ask(slow, "GET /big HTTP/1.1\r\n\r\n" * 20)
+        for _ in range(20):
+            self.assertEqual(self.get(quick, "/small")[2], self.files["small"])
+        for _ in range(20):
+            self.assertEqual(self.answer(slow)[2] == self.files["big"], True)
+        self.assert_ends(server)
+
+    def test_many_clients_at_once(self):
+        server = self.start("-w", "2")
+        socks = [self.connect(server) for _ in range(100)]
+        for sock in socks:
+            self.ask(sock, "GET /small HTTP/1.1\r\nHost: test\r\n\r\n")
+        for sock in socks:
+            self.assertEqual(self.answer(sock)[2], self.files["small"])
+        self.assert_ends(server)
+
+    def test_an_ordinary_client(self):
+        server = self.start()
+        connection = http.client.HTTPConnection(*server.address, timeout=LIMIT)
+        self.addCleanup(connection.close)
+        for _ in range(3):
+            connection.request("GET", "/small", headers={"X": "y" * 4000})
+            answer = connection.getresponse()
+            self.assertEqual(answer.status, 200)
+            self.assertEqual(answer.read(), self.files["small"])
+        self.assert_ends(server)
+
+    def test_files_do_not_stay_open(self):
+        server = self.start()
+        sock = self.connect(server)
+        fds = f"/proc/{server.process.pid}/fd"
+        self.get(sock, "/small")
+        before = len(os.listdir(fds))
+        for target in ("/small", "/none", "/dir", "/big", "/fifo") * 10:
+            self.get(sock, target)
+            self.get(sock, target, method="HEAD")
+        self.assertEqual(len(os.listdir(fds)), before)
+        self.assert_ends(server)
+
+    def test_a_directory_that_is_not_there(self):
+        status, out, err = run("-d", self.top + "/none", "127.0.0.1:0")
+        self.assertEqual((status, out), (1, ""))
+        self.assertEqual(err, f"httpd: {self.top}/none: "
+                         "No such file or directory\n")
+
+
+def main():
+    global PROGRAM
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
+    PROGRAM = os.path.abspath(sys.argv.pop(1))
+    cases = {"hello": Hello, "timeout": Timeout, "echo": Echo, "proxy": Proxy,
+             "udp_echo": UdpEcho, "httpd": Httpd}
+    case = cases[os.path.basename(PROGRAM)]
+    loader = unittest.TestLoader()
+    if len(sys.argv) > 1:
+        loader.testNamePatterns = [f"*{part}*" for part in sys.argv[1:]]
+    suite = loader.loadTestsFromTestCase(case)
+    if suite.countTestCases() == 0:
+        sys.exit("smoke.py: no such test")
+    result = unittest.TextTestRunner(verbosity=2).run(suite)
+    sys.exit(not result.wasSuccessful())
+
+
+if __name__ == "__main__":
+    main()
