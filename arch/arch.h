@@ -64,8 +64,6 @@ struct wf_context {
 #endif
 
 void wf_context_make(struct wf_context *ctx, void *top, void (*entry)(void *));
-void *wf_context_switch(struct wf_context *save, struct wf_context *load,
-			void *msg);
 uintptr_t wf_base_get(void);
 long wf_syscall(long number, long a, long b, long c, long d, long e, long f);
 

@@ -2,52 +2,34 @@
 /*
  * aarch64/context.S - see arch.h for the contract, context.h for the frame.
  *
- * A switch ends in a branch and not in a return, which would be predicted to
- * go back to its caller on the old stack.  The branch lands behind a call,
- * where there is no bti, so this object does not claim branch target
- * identification, although its entries have the pads (hint 34 and 36).  The
- * link register is not signed: the signature would be another stack's.
+ * A switch is entered by a branch and ends in a branch, so that it takes
+ * nothing from the CPU's prediction of returns.  The branches land on a pad
+ * (hint 34 is bti c, hint 36 bti j).  The address to go on at is not signed:
+ * the signature would be another stack's.
  */
 	.text
 
 /*
- * void *wf_context_switch(struct wf_context *save, struct wf_context *load,
- *                         x0                       x1
- *                         void *msg)
- *                         x2
+ * save	x0
+ * load	x1
+ * msg	x2, returned in x0
+ * from	x9, where to go on
  */
-	.globl	wf_context_switch
-	.hidden	wf_context_switch
-	.type	wf_context_switch, %function
+	.globl	wf_context_jump
+	.hidden	wf_context_jump
+	.type	wf_context_jump, %function
 	.p2align 4
-wf_context_switch:
+wf_context_jump:
 	.cfi_startproc
+	.cfi_def_cfa sp, 0
+	.cfi_register x30, x9
 	hint	#34
-	stp	x29, x30, [sp, #-176]!
-	.cfi_def_cfa_offset 176
-	.cfi_offset x29, -176
-	.cfi_offset x30, -168
-	stp	x19, x20, [sp, #16]
-	.cfi_offset x19, -160
-	.cfi_offset x20, -152
-	stp	x21, x22, [sp, #32]
-	.cfi_offset x21, -144
-	.cfi_offset x22, -136
-	stp	x23, x24, [sp, #48]
-	.cfi_offset x23, -128
-	.cfi_offset x24, -120
-	stp	x25, x26, [sp, #64]
-	.cfi_offset x25, -112
-	.cfi_offset x26, -104
-	stp	x27, x28, [sp, #80]
-	.cfi_offset x27, -96
-	.cfi_offset x28, -88
-	stp	d8, d9, [sp, #96]
-	stp	d10, d11, [sp, #112]
-	stp	d12, d13, [sp, #128]
-	stp	d14, d15, [sp, #144]
+	stp	x29, x9, [sp, #-32]!
+	.cfi_def_cfa_offset 32
+	.cfi_offset x29, -32
+	.cfi_offset x30, -24
 	mrs	x9, fpcr
-	str	x9, [sp, #160]
+	stp	x9, x18, [sp, #16]
 	mov	x10, sp
 	str	x10, [x0]
 	ldp	x10, x11, [x1]
@@ -56,31 +38,24 @@ wf_context_switch:
 	b.eq	1f
 	msr	tpidr_el0, x11
 1:
-	ldr	x12, [x10, #160]
+	ldp	x12, x18, [x10, #16]
 	cmp	x12, x9
 	b.eq	2f
 	msr	fpcr, x12
 2:
+	mov	x0, x2
 	/* and we are on the other stack */
 	mov	sp, x10
-	ldp	x19, x20, [sp, #16]
-	ldp	x21, x22, [sp, #32]
-	ldp	x23, x24, [sp, #48]
-	ldp	x25, x26, [sp, #64]
-	ldp	x27, x28, [sp, #80]
-	ldp	d8, d9, [sp, #96]
-	ldp	d10, d11, [sp, #112]
-	ldp	d12, d13, [sp, #128]
-	ldp	d14, d15, [sp, #144]
-	ldp	x29, x30, [sp], #176
+	ldp	x29, x9, [sp], #32
 	.cfi_def_cfa_offset 0
-	mov	x0, x2
-	br	x30
+	.cfi_restore x29
+	.cfi_register x30, x9
+	br	x9
 	.cfi_endproc
-	.size	wf_context_switch, . - wf_context_switch
+	.size	wf_context_jump, . - wf_context_jump
 
 /*
- * First arrival on a new stack: x0 is msg, x19 is entry.  The return address
+ * First arrival on a new stack: x0 is msg, x29 is entry.  The return address
  * is undefined, which is where unwinders stop.
  */
 	.type	wf_context_start, %function
@@ -89,9 +64,10 @@ wf_context_start:
 	.cfi_startproc
 	.cfi_undefined x30
 	hint	#36
+	mov	x9, x29
 	mov	x29, xzr
 	mov	x30, xzr
-	blr	x19
+	blr	x9
 	brk	#1
 	.cfi_endproc
 	.size	wf_context_start, . - wf_context_start
@@ -110,12 +86,11 @@ wf_context_make:
 	.cfi_startproc
 	hint	#34
 	and	x1, x1, #-16
-	sub	x1, x1, #176
+	sub	x1, x1, #32
 	mrs	x9, fpcr
-	str	x9, [x1, #160]
+	stp	x9, x18, [x1, #16]
 	adr	x9, wf_context_start
-	stp	xzr, x9, [x1]
-	str	x2, [x1, #16]
+	stp	x2, x9, [x1]
 	str	x1, [x0]
 	ret
 	.cfi_endproc
@@ -163,3 +138,10 @@ wf_base_fast:
 	.byte	1
 
 	.section .note.GNU-stack, "", %progbits
+
+/* Branch target identification: yes. */
+	.section .note.gnu.property, "a", @note
+	.p2align 3
+	.long	4, 16, 5
+	.asciz	"GNU"
+	.long	0xc0000000, 4, 1, 0

@@ -12,6 +12,9 @@
 
 extern unsigned char wf_base_fast;
 
+void *wf_context_switch(struct wf_context *save, struct wf_context *load,
+			void *msg);
+
 static inline void wf_cpu_relax(void)
 {
 	__asm__ volatile("" ::: "memory");

@@ -2,47 +2,39 @@
 /*
  * x86_64/context.S - see arch.h for the contract, context.h for the frame.
  *
- * A switch ends in a jump and not in a return: the return would be predicted
- * to go back to its caller on the old stack, and costs three switches when it
- * does not.  The jump lands behind a call, where there is no endbr64, hence
- * notrack.  Shadow stacks are not claimed in the note at the end, so that the
- * loader turns them off.
+ * A switch is entered by a jump and ends in a jump, so that it takes nothing
+ * from the CPU's prediction of returns; to end it in a return would cost as
+ * much as three switches.  The jumps land on an endbr64.  Shadow stacks are not
+ * claimed in the note at the end, so that the loader turns them off.
  */
 	.text
 
 /*
- * void *wf_context_switch(struct wf_context *save, struct wf_context *load,
- *                         %rdi                     %rsi
- *                         void *msg)
- *                         %rdx
+ * save	%rdi
+ * load	%rsi
+ * msg	%rdx, returned in %rax
+ * from	%rax, where to go on
+ *
+ * The 128 bytes below the stack pointer may be in use by whoever jumps here.
  */
-	.globl	wf_context_switch
-	.hidden	wf_context_switch
-	.type	wf_context_switch, @function
+	.globl	wf_context_jump
+	.hidden	wf_context_jump
+	.type	wf_context_jump, @function
 	.p2align 4
-wf_context_switch:
+wf_context_jump:
 	.cfi_startproc
-	endbr64
+	.cfi_def_cfa %rsp, 0
+	.cfi_register %rip, %rax
+	leaq	-136(%rsp), %rsp
+	.cfi_def_cfa_offset 136
+	pushq	%rax
+	.cfi_def_cfa_offset 144
+	.cfi_offset %rip, -144
 	pushq	%rbp
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %rbp, 0
-	pushq	%rbx
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %rbx, 0
-	pushq	%r15
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r15, 0
-	pushq	%r14
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r14, 0
-	pushq	%r13
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r13, 0
-	pushq	%r12
-	.cfi_adjust_cfa_offset 8
-	.cfi_rel_offset %r12, 0
+	.cfi_def_cfa_offset 152
+	.cfi_offset %rbp, -152
 	subq	$8, %rsp
-	.cfi_adjust_cfa_offset 8
+	.cfi_def_cfa_offset 160
 	stmxcsr	(%rsp)
 	fnstcw	4(%rsp)
 	movq	%rsp, (%rdi)
@@ -64,42 +56,19 @@ wf_context_switch:
 	cmpw	4(%rcx), %ax
 	jne	.Lx87
 .Lx87_done:
-	/* and we are on the other stack */
-	leaq	8(%rcx), %rsp
-	.cfi_adjust_cfa_offset -8
-	popq	%r12
-	.cfi_adjust_cfa_offset -8
-	.cfi_restore %r12
-	popq	%r13
-	.cfi_adjust_cfa_offset -8
-	.cfi_restore %r13
-	popq	%r14
-	.cfi_adjust_cfa_offset -8
-	.cfi_restore %r14
-	popq	%r15
-	.cfi_adjust_cfa_offset -8
-	.cfi_restore %r15
-	popq	%rbx
-	.cfi_adjust_cfa_offset -8
-	.cfi_restore %rbx
-	popq	%rbp
-	.cfi_adjust_cfa_offset -8
-	.cfi_restore %rbp
-	popq	%rcx
-	.cfi_adjust_cfa_offset -8
-	.cfi_register %rip, %rcx
 	movq	%rdx, %rax
-	notrack jmp *%rcx
-	.cfi_endproc
+	/* and we are on the other stack */
+	leaq	160(%rcx), %rsp
+	.cfi_def_cfa_offset 0
+	.cfi_restore %rip
+	movq	8(%rcx), %rbp
+	.cfi_restore %rbp
+	jmp	*16(%rcx)
 
-/* The rare ways out of the straight line; %rcx and %rdx go through. */
-	.p2align 4
-	.type	.Lrare, @function
-.Lrare:
-	.cfi_startproc
-	.cfi_def_cfa %rsp, 64
-	.cfi_rel_offset %rip, 56
-	.cfi_rel_offset %rbp, 48
+	/* The rare ways out of the straight line; %rcx and %rdx go through. */
+	.cfi_def_cfa_offset 160
+	.cfi_offset %rip, -144
+	.cfi_offset %rbp, -152
 .Lmxcsr:
 	ldmxcsr	(%rcx)
 	jmp	.Lmxcsr_done
@@ -122,10 +91,10 @@ wf_context_switch:
 	movq	%r13, %rdx
 	jmp	.Lbase_done
 	.cfi_endproc
-	.size	wf_context_switch, . - wf_context_switch
+	.size	wf_context_jump, . - wf_context_jump
 
 /*
- * First arrival on a new stack: %rax is msg, %rbx is entry.  The return
+ * First arrival on a new stack: %rax is msg, %rbp is entry.  The return
  * address is undefined, which is where unwinders stop.
  */
 	.type	wf_context_start, @function
@@ -134,9 +103,10 @@ wf_context_start:
 	.cfi_startproc
 	.cfi_undefined %rip
 	endbr64
+	movq	%rbp, %rcx
 	xorl	%ebp, %ebp
 	movq	%rax, %rdi
-	call	*%rbx
+	call	*%rcx
 	ud2
 	.cfi_endproc
 	.size	wf_context_start, . - wf_context_start
@@ -155,12 +125,12 @@ wf_context_make:
 	.cfi_startproc
 	endbr64
 	andq	$-16, %rsi
-	leaq	-64(%rsi), %rsi
+	leaq	-160(%rsi), %rsi
 	stmxcsr	(%rsi)
 	fnstcw	4(%rsi)
-	movq	%rdx, 40(%rsi)
+	movq	%rdx, 8(%rsi)
 	leaq	wf_context_start(%rip), %rax
-	movq	%rax, 56(%rsi)
+	movq	%rax, 16(%rsi)
 	movq	%rsi, (%rdi)
 	ret
 	.cfi_endproc
