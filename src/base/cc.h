@@ -8,17 +8,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define likely(x)         __builtin_expect(!!(x), 1)
-#define unlikely(x)       __builtin_expect(!!(x), 0)
-#define WF_NOINLINE       __attribute__((noinline))
-#define WF_COLD           __attribute__((noinline, cold))
-#define WF_ALIGNED(n)     __attribute__((aligned(n)))
-#define WF_PRINTF(f, a)   __attribute__((format(printf, f, a)))
-#define wf_prefetch(p)    __builtin_prefetch(p, 1, 3)
-#define array_count(a)    (sizeof(a) / sizeof((a)[0]))
+#define likely(x)       __builtin_expect(!!(x), 1)
+#define unlikely(x)     __builtin_expect(!!(x), 0)
+#define WF_NOINLINE     __attribute__((noinline))
+#define WF_COLD         __attribute__((noinline, cold))
+#define WF_ALIGNED(n)   __attribute__((aligned(n)))
+#define WF_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define wf_prefetch(p)  __builtin_prefetch(p, 1, 3)
+#define array_count(a)  (sizeof(a) / sizeof((a)[0]))
 
 /* What two CPUs should not write side by side. */
-#define WF_CACHE_LINE     64
+#define WF_CACHE_LINE 64
 
 /* The struct which has `member` at `ptr`; type-checked, unlike a bare cast. */
 #define container_of(ptr, type, member)                                        \

@@ -92,7 +92,8 @@ san_leave(struct wf_san *from, struct wf_san *to, int last)
 }
 
 /* Arrived as `self`. */
-static inline __attribute__((always_inline)) void san_arrive(struct wf_san *self)
+static inline __attribute__((always_inline)) void
+san_arrive(struct wf_san *self)
 {
 	(void)self;
 #if defined(WF_ASAN)

@@ -2,8 +2,8 @@
 /*
  * fiber.c - slabs of handles.
  *
- * [slab-count] the count of slabs is stored after the slab's entry has been written;
- * who walks them loads it first.
+ * [slab-count] the count of slabs is stored after the slab's entry has been
+ * written; who walks them loads it first.
  */
 #define _GNU_SOURCE
 #include "core/fiber.h"

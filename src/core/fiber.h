@@ -34,7 +34,7 @@ struct wf_scope;
 struct wf_worker;
 
 enum wf_kind {
-	WF_NATIVE,  /* on a stack of weft's; runs on its carrier's thread base */
+	WF_NATIVE, /* on a stack of weft's; runs on its carrier's thread base */
 	WF_ADOPTED, /* came with a stack and a thread base of its own */
 	WF_THREAD,  /* an ordinary thread that waits */
 	WF_LOOP,    /* a carrier's own context */
@@ -45,23 +45,23 @@ struct weft_fiber {
 	uint8_t kind;               /* birth: enum wf_kind */
 	uint8_t class;              /* birth: of its stack */
 	uint8_t checked;            /* owner: its stack has a canary */
-	uint8_t unused;
+	bool own_base;              /* birth: its thread-locals are its own */
 	struct wf_link link;        /* owner: in one run queue, or free */
 	struct wf_context ctx;      /* owner: valid while it does not run */
 	struct wf_carrier *carrier; /* owner: stored before each switch to it */
 	struct wf_life *life;       /* owner: NULL before its first dispatch */
 	uint64_t reserved;
 
-	weft_fn entry;              /* birth */
-	void *value;                /* owner: argument, then result */
-	_Atomic uintptr_t joiner;   /* atomic: see join.h */
-	_Atomic uint32_t cancel;    /* atomic: 1 once cancelled */
-	uint16_t shield;            /* owner */
-	uint16_t pins;              /* owner */
-	struct wf_worker *pinned;   /* owner: the only one that may run it */
-	struct wf_scope *scope;     /* owner */
-	weft_time deadline;         /* owner: of the scope */
-	const char *name;           /* owner */
+	weft_fn entry;            /* birth */
+	void *value;              /* owner: argument, then result */
+	_Atomic uintptr_t joiner; /* atomic: see join.h */
+	_Atomic uint32_t cancel;  /* atomic: 1 once cancelled */
+	uint16_t shield;          /* owner */
+	uint16_t pins;            /* owner */
+	struct wf_worker *pinned; /* owner: the only one that may run it */
+	struct wf_scope *scope;   /* owner */
+	weft_time deadline;       /* owner: of the scope */
+	const char *name;         /* owner */
 } WF_ALIGNED(WF_CACHE_LINE);
 
 _Static_assert(sizeof(struct weft_fiber) <= 128, "a handle is two lines");

@@ -6,10 +6,12 @@
 
 #include <stdint.h>
 
+#include "arch/arch.h"
 #include "base/atom.h"
 
 #define OPEN    (UINT32_C(1) << 31)
 #define CLOSING (UINT32_C(1) << 30)
+#define WAKING  (UINT32_C(1) << 29)
 
 static _Atomic uint32_t word;
 
@@ -26,8 +28,19 @@ bool wf_gate_enter(void)
 
 bool wf_gate_leave(void)
 {
+	uint32_t w = atom_load_rlx(&word), left;
+
+	do
+		left = w == CLOSING + 1 ? CLOSING + WAKING : w - 1;
 	/* release [gate-left] */
-	return atom_sub_ar(&word, 1) == CLOSING + 1;
+	while (!atom_cas_rel(&word, &w, left));
+	return left == CLOSING + WAKING;
+}
+
+void wf_gate_left(void)
+{
+	/* release [gate-left] */
+	atom_and_rel(&word, ~WAKING);
 }
 
 bool wf_gate_closing(void)
@@ -45,8 +58,13 @@ bool wf_gate_close(void)
 {
 	uint32_t w = atom_load_rlx(&word), closed;
 
-	do
+	do {
+		while (w & WAKING) {
+			wf_cpu_relax();
+			w = atom_load_rlx(&word);
+		}
 		closed = w & ~(OPEN | CLOSING) ? (w & ~OPEN) | CLOSING : 0;
+	}
 	/* acquire [gate-left] */
 	while (!atom_cas_acq(&word, &w, closed));
 	return closed == 0;

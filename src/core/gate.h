@@ -8,10 +8,12 @@
  *      CLOSING + n      has no more fibers; those inside are asked to leave
  *
  *      enter, any thread     OPEN + n to OPEN + n + 1       acquire [gate-open]
- *      leave, any thread     n - 1; the last to leave while
- *                            CLOSING wakes a worker         release [gate-left]
- *      close, last worker    OPEN + 0 to 0, the end;        acquire [gate-left]
- *                            OPEN + n to CLOSING + n
+ *      leave, any thread     n - 1                          release [gate-left]
+ *                            CLOSING + 1 to CLOSING + WAKING; wake a worker;
+ *                            WAKING to 0                    release [gate-left]
+ *      close, last worker    OPEN + 0 or CLOSING + 0        acquire [gate-left]
+ *                            to 0, the end; while WAKING, spin: the waker
+ *                            still needs the worker; OPEN + n to CLOSING + n
  *      reopen, last worker   CLOSING + n to OPEN + n, if one of those inside
  *                            has spawned a fiber meanwhile
  *      open, the caller of weft_run    0 to OPEN            release [gate-open]
@@ -27,8 +29,12 @@
 /* False: there is no runtime, or it is ending. */
 bool wf_gate_enter(void);
 
-/* True: somebody waits for the gate to be empty, and this was the last. */
+/*
+ * True: somebody waits for the gate to be empty, and this was the last.  The
+ * caller wakes a worker and then calls wf_gate_left().
+ */
 bool wf_gate_leave(void);
+void wf_gate_left(void);
 
 /* Whether those inside should leave. */
 bool wf_gate_closing(void);

@@ -9,10 +9,10 @@
  *      DETACHED     it lives, and nobody ever will
  *      DONE         it has ended; its result is in the handle
  *
- *      end, on arrival      swap in DONE                    release [join-result]
+ *      end, on arrival      swap in DONE               release [join-result]
  *                           if it was DETACHED, free the handle; if a handle,
  *                           unpark that
- *      join                 0 to own handle; wait for DONE  acquire [join-result]
+ *      join                 0 to handle; await DONE    acquire [join-result]
  *                           then free the handle
  *      give up waiting      own handle to 0; if it is DONE by now, the join
  *                           has succeeded

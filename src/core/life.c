@@ -9,8 +9,8 @@
 #include "base/check.h"
 #include "os/stack.h"
 
-#define COLOURS      32 /* 64 bytes apart */
-#define COLOUR_STEP  5  /* coprime to it, so that neighbours differ much */
+#define COLOURS     32 /* 64 bytes apart */
+#define COLOUR_STEP 5  /* coprime to it, so that neighbours differ much */
 
 static char *coloured_top(char *stack, size_t size)
 {

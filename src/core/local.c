@@ -7,8 +7,8 @@
  * first few slots are in the fiber's life, on its stack, the rest in an array
  * that is allocated when one of them is set.
  *
- * [local-key] a key's destructor is stored before its generation turns odd, which
- * is what makes it exist; who finds it odd may call the destructor.
+ * [local-key] a key's destructor is stored before its generation turns odd,
+ * which is what makes it exist; who finds it odd may call the destructor.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -134,8 +134,8 @@ static void destroy_all(struct weft_fiber *self)
 
 static int make_room(struct wf_life *life)
 {
-	life->more_locals = calloc(KEYS - WF_LOCALS_INLINE,
-				   sizeof *life->more_locals);
+	life->more_locals =
+		calloc(KEYS - WF_LOCALS_INLINE, sizeof *life->more_locals);
 	if (!life->more_locals)
 		return -ENOMEM;
 	life->more_count = KEYS - WF_LOCALS_INLINE;

@@ -53,6 +53,8 @@
  *      while (!condition)
  *              wf_park(self, WEFT_FOREVER);
  *
+ * The steps are here; waiter.h puts park and unpark together from them.
+ *
  * Handles are never given back to the system, so an unpark that comes too late
  * hits a valid word and costs one turn of such a loop.  The waker touches
  * nothing of the woken after unpark but the handle.
@@ -67,26 +69,26 @@
 #define WF_PERMIT 2u
 #define WF_ASLEEP 4u /* with PARKED: a thread, on the futex */
 
-/*
- * The handle by which the caller waits: its own if it is a fiber, else one
- * that is borrowed until wf_waiter_end(); NULL without memory.  Aborts in a
- * worker's own context, which must not block.
- */
-struct weft_fiber *wf_waiter_begin(void);
-void wf_waiter_end(struct weft_fiber *me);
+/* Park: true if there was a permit, which is used up. */
+static inline bool park_use_permit(struct weft_fiber *self)
+{
+	if (!(atom_load_rlx(&self->word) & WF_PERMIT))
+		return false;
+	/* acquire [wake-reason] */
+	atom_swap_acq(&self->word, 0);
+	return true;
+}
 
-/*
- * Sleep until unparked.  `deadline` ends the sleep of a thread only: fibers
- * have timers, see wait.h.
- */
-void wf_park(struct weft_fiber *me, weft_time deadline);
+/* Commit: false if a permit was found, and the caller has to queue it. */
+static inline bool park_commit(struct weft_fiber *f)
+{
+	uint32_t found = 0;
 
-void wf_unpark(struct weft_fiber *f);
+	/* release [context-saved]; on failure acquire [wake-reason] */
+	return atom_cas_ar(&f->word, &found, WF_PARKED);
+}
 
-/*
- * The step itself.  True: it was a fiber asleep, and the caller has to queue
- * it.
- */
+/* Unpark: true if it was a fiber asleep, and the caller has to queue it. */
 static inline bool park_permit(struct weft_fiber *f)
 {
 	/* release [wake-reason]; if it was asleep, acquire [context-saved] */
@@ -97,7 +99,23 @@ static inline bool park_permit(struct weft_fiber *f)
 	return found == WF_PARKED;
 }
 
-/* In a worker's loop: woken fibers run in the order of their events. */
-void wf_unpark_here(struct weft_fiber *f, struct wf_carrier *here);
+/* Dispatch. */
+static inline void park_rise(struct weft_fiber *f)
+{
+	if (atom_load_rlx(&f->word) & WF_PARKED)
+		/* acquire [wake-reason] */
+		atom_swap_acq(&f->word, 0);
+}
+
+/* All of park for a thread, up to `deadline`. */
+static inline void park_thread(struct weft_fiber *me, weft_time deadline)
+{
+	uint32_t found = 0;
+
+	if (atom_cas_rlx(&me->word, &found, WF_PARKED | WF_ASLEEP))
+		wf_futex_wait(&me->word, WF_PARKED | WF_ASLEEP, deadline);
+	/* acquire [wake-reason] */
+	atom_swap_acq(&me->word, 0);
+}
 
 #endif

@@ -9,35 +9,12 @@
 #define STREAK     3
 #define FIFO_EVERY 61
 
-static void append(struct wf_runq *q, struct wf_list *l, struct weft_fiber *f)
-{
-	list_push(l, &f->link);
-	q->count++;
-}
-
 static struct weft_fiber *take(struct wf_runq *q, struct wf_list *l,
 			       struct wf_link *n)
 {
 	list_remove(l, n);
 	q->count--;
 	return fiber_of(n);
-}
-
-void wf_runq_push(struct wf_runq *q, struct weft_fiber *f)
-{
-	append(q, &q->woken, f);
-}
-
-void wf_runq_spawn(struct wf_runq *q, struct weft_fiber *f)
-{
-	append(q, &q->fresh, f);
-}
-
-void wf_runq_wake(struct wf_runq *q, struct weft_fiber *f)
-{
-	if (q->next)
-		wf_runq_push(q, q->next);
-	q->next = f;
 }
 
 /* --- the ring --- */
@@ -103,7 +80,7 @@ static struct weft_fiber *pop_next(struct wf_runq *q)
 	q->next = NULL;
 	if (q->streak++ < STREAK)
 		return f;
-	wf_runq_push(q, f);
+	runq_push(q, f);
 	return NULL;
 }
 
@@ -152,9 +129,9 @@ struct weft_fiber *wf_runq_steal(struct wf_runq *to, struct wf_runq *from)
 
 	for (uint32_t i = 1; i < n; i++) {
 		if (loot[i]->life)
-			wf_runq_push(to, loot[i]);
+			runq_push(to, loot[i]);
 		else
-			wf_runq_spawn(to, loot[i]);
+			runq_spawn(to, loot[i]);
 	}
 	return n ? loot[0] : NULL;
 }

@@ -19,10 +19,10 @@
  *
  * The ring: `tail` is the owner's, `head` moves by compare-and-swap only.
  *
- *      push    owner   slots[tail] = f; tail + 1           release [ring-filled]
- *      take    anyone  read head, tail, the slots; then    acquire [ring-filled]
- *                      head + n by CAS                     release [ring-taken]
- *              The owner reuses a slot only after it has   acquire [ring-taken]
+ *      push    owner   slots[tail] = f; tail + 1          release [ring-filled]
+ *      take    anyone  read head, tail, the slots; then   acquire [ring-filled]
+ *                      head + n by CAS                    release [ring-taken]
+ *              The owner reuses a slot only after it has  acquire [ring-taken]
  *              seen a head beyond it.
  *
  * What a taker has read from a slot counts only if its CAS succeeds: while
@@ -58,14 +58,27 @@ struct wf_runq {
 
 /* Context of these: the owner. */
 
-/* A fiber was woken by the one that runs; it goes on soon. */
-void wf_runq_wake(struct wf_runq *q, struct weft_fiber *f);
-
 /* A fiber was woken by an event, or yields. */
-void wf_runq_push(struct wf_runq *q, struct weft_fiber *f);
+static inline void runq_push(struct wf_runq *q, struct weft_fiber *f)
+{
+	list_push(&q->woken, &f->link);
+	q->count++;
+}
+
+/* A fiber was woken by the one that runs; it goes on soon. */
+static inline void runq_wake(struct wf_runq *q, struct weft_fiber *f)
+{
+	if (q->next)
+		runq_push(q, q->next);
+	q->next = f;
+}
 
 /* A fiber that has never run. */
-void wf_runq_spawn(struct wf_runq *q, struct weft_fiber *f);
+static inline void runq_spawn(struct wf_runq *q, struct weft_fiber *f)
+{
+	list_push(&q->fresh, &f->link);
+	q->count++;
+}
 
 /* NULL if there is none. */
 struct weft_fiber *wf_runq_pop(struct wf_runq *q);

@@ -15,6 +15,7 @@
 #include "core/sched.h"
 
 #include "base/check.h"
+#include "core/gate.h"
 #include "core/join.h"
 #include "core/park.h"
 #include "core/self.h"
@@ -33,6 +34,14 @@ void wf_sched_wake_worker(struct wf_worker *w)
 		wf_poll_wake(&w->poll);
 	else
 		wf_idle_unrouse(&wf_runtime.idle);
+}
+
+void wf_sched_leave_gate(void)
+{
+	if (!wf_gate_leave())
+		return;
+	wf_sched_wake_worker(wf_runtime.workers);
+	wf_gate_left();
 }
 
 /* Already counted; somebody has to be found who is asleep. */
@@ -93,15 +102,20 @@ static void deliver(struct weft_fiber *f, struct wf_worker *here)
 		wf_sched_wake_worker(f->pinned);
 }
 
-/* Those that no worker's own queue takes. */
-static bool queue_elsewhere(struct weft_fiber *f, struct wf_worker *w)
+static WF_NOINLINE void queue_special(struct weft_fiber *f, struct wf_worker *w)
 {
 	if (f->pinned)
 		deliver(f, w);
-	else if (!w)
-		inject(f);
 	else
+		inject(f);
+}
+
+/* Those that no worker's own queue takes. */
+static inline bool queue_elsewhere(struct weft_fiber *f, struct wf_worker *w)
+{
+	if (likely(w && !f->pinned))
 		return false;
+	queue_special(f, w);
 	return true;
 }
 
@@ -111,7 +125,7 @@ void wf_sched_queue_here(struct weft_fiber *f, struct wf_carrier *here)
 
 	if (unlikely(queue_elsewhere(f, w)))
 		return;
-	wf_runq_push(&w->runq, f);
+	runq_push(&w->runq, f);
 	feed_the_hungry(w);
 }
 
@@ -126,7 +140,7 @@ void wf_sched_queue(struct weft_fiber *f)
 	}
 	w = carrier_enter(self->carrier);
 	if (!queue_elsewhere(f, w)) {
-		wf_runq_wake(&w->runq, f);
+		runq_wake(&w->runq, f);
 		feed_the_hungry(w);
 	}
 	carrier_leave(self->carrier);
@@ -136,7 +150,7 @@ void wf_sched_spawn(struct weft_fiber *f, struct wf_worker *w)
 {
 	if (queue_elsewhere(f, w))
 		return;
-	wf_runq_spawn(&w->runq, f);
+	runq_spawn(&w->runq, f);
 	feed_the_hungry(w);
 }
 
@@ -174,11 +188,9 @@ static void make_ready(struct weft_fiber *f, struct wf_carrier *c)
 {
 	if (!f->life)
 		bind_stack(f, c->worker);
-	/* acquire [wake-reason] */
-	if (atom_load_rlx(&f->word) & WF_PARKED)
-		atom_swap_acq(&f->word, 0);
+	park_rise(f);
 	f->carrier = c;
-	if (f->kind == WF_NATIVE)
+	if (!f->own_base)
 		f->ctx.base = c->loop.ctx.base;
 	c->budget = WF_BUDGET;
 }
@@ -200,7 +212,7 @@ void wf_arrive(struct weft_fiber *self, struct wf_message *message)
 	san_arrive(&self->life->san);
 	if (message->then)
 		message->then(message->from, here);
-	if (self->kind != WF_ADOPTED)
+	if (!self->own_base)
 		wf_self_set(self);
 	carrier_leave(here);
 }
@@ -254,24 +266,25 @@ void wf_sched_dispatch(struct wf_carrier *c, struct weft_fiber *f)
 
 /* --- the end of a fiber --- */
 
-/* Its stack is free; from here on it is a handle. */
-static void finish(struct weft_fiber *f, struct wf_worker *w)
+static void wake_joiner(struct weft_fiber *joiner, struct wf_worker *w)
 {
-	struct weft_fiber *joiner;
-	uintptr_t found;
+	if (park_permit(joiner) && !queue_elsewhere(joiner, w))
+		runq_wake(&w->runq, joiner);
+}
 
-	wf_stack_unreserve(w ? &w->stacks : NULL, f->class);
+/* Its stack is free: from here on it is a handle, or nothing. */
+static void finish(struct weft_fiber *f, struct weft_fiber *awake,
+		   struct wf_worker *w)
+{
 	/* release [join-result] */
-	found = atom_swap_ar(&f->joiner, WF_DONE);
-	if (found == WF_DETACHED) {
+	uintptr_t found = atom_swap_ar(&f->joiner, WF_DONE);
+
+	if (found == WF_DETACHED)
 		wf_fiber_free(w ? &w->handles : NULL, f);
-	} else if (found) {
-		joiner = (struct weft_fiber *)found;
-		if (park_permit(joiner) && !queue_elsewhere(joiner, w))
-			wf_runq_wake(&w->runq, joiner);
-	}
+	else if (found && found != (uintptr_t)awake)
+		wake_joiner((struct weft_fiber *)found, w);
 	if (w) {
-		atom_bump(&w->ended);
+		atom_bump_rlx(&w->ended);
 		return;
 	}
 	/* It may have been the last one, which workers find out when idle. */
@@ -279,22 +292,53 @@ static void finish(struct weft_fiber *f, struct wf_worker *w)
 	wf_sched_wake_worker(wf_runtime.workers);
 }
 
+static void release_stack(struct weft_fiber *f, struct wf_worker *w)
+{
+	struct wf_stack_cache *cache = w ? &w->stacks : NULL;
+
+	san_destroy(&f->life->san);
+	wf_stack_put(cache, f->class, f->life->stack);
+	wf_stack_unreserve(cache, f->class);
+}
+
 /* Run by wf_arrive() after a fiber has left for good. */
 static void retire(struct weft_fiber *f, struct wf_carrier *here)
 {
 	struct wf_worker *w = carrier_worker(here);
-	void *stack = f->life->stack;
 
-	san_destroy(&f->life->san);
-	wf_stack_put(w ? &w->stacks : NULL, f->class, stack);
-	finish(f, w);
+	release_stack(f, w);
+	finish(f, NULL, w);
+}
+
+/* The same where its joiner has arrived, which is awake. */
+static void retire_to_joiner(struct weft_fiber *f, struct wf_carrier *here)
+{
+	struct wf_worker *w = carrier_worker(here);
+
+	release_stack(f, w);
+	finish(f, (struct weft_fiber *)atom_load_rlx(&f->joiner), w);
+}
+
+/* Whoever sleeps until `self` has ended, now to be run by the caller. */
+static struct weft_fiber *claim_joiner(struct weft_fiber *self,
+				       struct wf_worker *w)
+{
+	uintptr_t found = atom_load_rlx(&self->joiner);
+	struct weft_fiber *joiner = (struct weft_fiber *)found;
+
+	if (!w || !w->turns || !found || found == WF_DETACHED)
+		return NULL;
+	if (!park_permit(joiner) || queue_elsewhere(joiner, w))
+		return NULL;
+	w->turns--;
+	return joiner;
 }
 
 static _Noreturn void leave_for_good(struct weft_fiber *self,
 				     struct weft_fiber *next,
-				     struct wf_carrier *c)
+				     struct wf_carrier *c, wf_departure then)
 {
-	struct wf_message message = {retire, self, next ? next : &c->loop};
+	struct wf_message message = {then, self, next ? next : &c->loop};
 
 	if (next)
 		make_ready(next, c);
@@ -316,9 +360,10 @@ _Noreturn void wf_sched_exit(struct weft_fiber *self, void *result)
 {
 	struct wf_carrier *c;
 
+	CHECK(self->kind == WF_NATIVE);
 	end(self, result);
 	c = self->carrier;
-	leave_for_good(self, successor(carrier_enter(c)), c);
+	leave_for_good(self, successor(carrier_enter(c)), c, retire);
 }
 
 /*
@@ -334,13 +379,17 @@ static struct weft_fiber *succeed(struct weft_fiber *self, void *result)
 	end(self, result);
 	c = self->carrier;
 	w = carrier_enter(c);
+	next = claim_joiner(self, w);
+	if (next)
+		leave_for_good(self, next, c, retire_to_joiner);
 	next = successor(w);
 	if (!next || next->life || next->class != self->class)
-		leave_for_good(self, next, c);
+		leave_for_good(self, next, c, retire);
 	wf_life_inherit(next, self);
 	make_ready(next, c);
 	wf_self_set(next);
-	finish(self, w);
+	wf_stack_unreserve(&w->stacks, self->class);
+	finish(self, NULL, w);
 	carrier_leave(c);
 	return next;
 }

@@ -69,7 +69,10 @@ struct weft_fiber *wf_sched_pick(struct wf_worker *w);
 /* Work has been published; wake somebody if nobody looks for it. */
 void wf_sched_notify(void);
 
-/* Cancel or not, stop or not: make a pass through the worker's loop. */
+/* Whatever it waits for, make the worker pass through its loop. */
 void wf_sched_wake_worker(struct wf_worker *w);
+
+/* Leave the gate, and let the runtime end if it waits for that. */
+void wf_sched_leave_gate(void);
 
 #endif

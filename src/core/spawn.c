@@ -35,6 +35,7 @@ static void fill(struct weft_fiber *f, const struct weft_attr *attr, weft_fn fn,
 		 void *arg)
 {
 	f->kind = WF_NATIVE;
+	f->own_base = false;
 	f->checked = 0;
 	f->life = NULL;
 	f->entry = fn;
@@ -67,13 +68,13 @@ static int spawn(struct weft_fiber **handle, const struct weft_attr *attr,
 		wf_stack_unreserve(w ? &w->stacks : NULL, class);
 		return -ENOMEM;
 	}
-	f->class = (uint8_t)class;
+	f->class = (uint8_t) class;
 	fill(f, attr, fn, arg);
 	atom_store_rlx(&f->joiner, handle ? 0 : WF_DETACHED);
 	if (handle)
 		*handle = f;
 	if (w)
-		atom_bump(&w->spawned);
+		atom_bump_rlx(&w->spawned);
 	else
 		atom_add_rlx(&wf_runtime.spawned, 1);
 	wf_sched_spawn(f, w);
@@ -89,8 +90,7 @@ static int spawn_from_outside(struct weft_fiber **handle,
 	if (!wf_gate_enter())
 		return -ESRCH;
 	r = valid(attr) ? spawn(handle, attr, fn, arg, NULL) : -EINVAL;
-	if (wf_gate_leave())
-		wf_sched_wake_worker(wf_runtime.workers);
+	wf_sched_leave_gate();
 	return r;
 }
 

@@ -25,8 +25,8 @@ static uint64_t tick_after(weft_time t)
 static unsigned level_of(uint64_t now, uint64_t tick)
 {
 	uint64_t differ = (now ^ tick) | 1;
-	unsigned level = (63 - (unsigned)__builtin_clzll(differ)) /
-			 WF_WHEEL_BITS;
+	unsigned level =
+		(63 - (unsigned)__builtin_clzll(differ)) / WF_WHEEL_BITS;
 
 	return level < LAST ? level : LAST;
 }

@@ -31,15 +31,15 @@
  * A waiter that was fired by node i still has its other nodes linked, and
  * unlinks them before its frame goes; notifiers skip them meanwhile.
  *
- * Orders: [wait-claim] the CAS that claims acquires what the waiter wrote into wait
- * and nodes, which linking released through the object's lock; [wait-fired] as
- * above: the waiter sees what the notifier has handed over.
+ * Orders: [wait-claim] the CAS that claims acquires what the waiter wrote into
+ * wait and nodes, which linking released through the object's lock;
+ * [wait-fired] as above: the waiter sees what the notifier has handed over.
  */
 #ifndef WF_WAIT_H
 #define WF_WAIT_H
 
-#include "core/park.h"
 #include "core/timer.h"
+#include "core/waiter.h"
 
 #define WF_WAITING 0u
 #define WF_SELF    1u
@@ -107,8 +107,9 @@ int wf_wait_sleep(struct wf_wait *w, weft_time deadline, bool shielded);
 int wf_wait_withdraw(struct wf_wait *w);
 
 /*
- * Like wf_wait_sleep() for a wait that nobody fires: sleep until unparked for any reason.
- * Returns 0 after any wake; the timer stays armed until wf_wait_end().
+ * Like wf_wait_sleep() for a wait that nobody fires: sleep until unparked for
+ * any reason.  Returns 0 after any wake; the timer stays armed until
+ * wf_wait_end().
  */
 int wf_wait_once(struct wf_wait *w, weft_time deadline);
 void wf_wait_end(struct wf_wait *w);

@@ -20,19 +20,19 @@
 #include "os/stack.h"
 
 struct wf_worker {
-	struct wf_runq runq;           /* see runq.h */
-	struct wf_inbox inbox;         /* see inbox.h */
-	uint32_t turns;                /* owner: left until the next full pass */
-	uint32_t id;                   /* constant */
-	_Atomic uint64_t spawned;      /* owner writes: fibers */
-	_Atomic uint64_t ended;        /* owner writes */
+	struct wf_runq runq;      /* see runq.h */
+	struct wf_inbox inbox;    /* see inbox.h */
+	uint32_t turns;           /* owner: left until the next full pass */
+	uint32_t id;              /* constant */
+	_Atomic uint64_t spawned; /* owner writes: fibers */
+	_Atomic uint64_t ended;   /* owner writes */
 	struct wf_fiber_cache handles; /* owner */
 	struct wf_stack_cache stacks;  /* owner */
 	struct wf_rng rng;             /* owner */
 	uint32_t fruitless;            /* owner: spins in a row */
 	struct wf_carrier *carrier;    /* owner */
 	_Atomic uint32_t asleep WF_ALIGNED(WF_CACHE_LINE); /* see idle.h */
-	struct wf_poll poll;           /* owner waits, anyone may */
+	struct wf_poll poll; /* owner waits, anyone may */
 	struct wf_wheel timers WF_ALIGNED(WF_CACHE_LINE); /* see timer.h */
 };
 

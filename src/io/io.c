@@ -258,8 +258,8 @@ static long attempt_recvmsg(struct wf_source *s, struct wf_attempt *a)
 	struct msghdr before = *m->msg;
 	long n;
 
-	while ((n = wf_call(recvmsg, s->fd, m->msg,
-			    m->flags | MSG_DONTWAIT)) == -EINTR)
+	while ((n = wf_call(recvmsg, s->fd, m->msg, m->flags | MSG_DONTWAIT)) ==
+	       -EINTR)
 		;
 	/* The lengths are in and out; a try that failed leaves them. */
 	if (n < 0)

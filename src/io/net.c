@@ -179,8 +179,8 @@ static int listen_ip_once(const struct addrinfo *a,
 		set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (a->ai_family == AF_INET6)
 		set(fd, IPPROTO_IPV6, IPV6_V6ONLY, o->v6_only != 0);
-	return keep_or_close(fd, bind_and_listen(fd, a->ai_addr, a->ai_addrlen,
-						 o));
+	return keep_or_close(fd,
+			     bind_and_listen(fd, a->ai_addr, a->ai_addrlen, o));
 }
 
 /* The address of every interface is tried as IPv6 first: it takes both. */

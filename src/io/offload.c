@@ -190,8 +190,7 @@ static bool withdraw(struct job *j, struct weft_fiber *me)
 	return out;
 }
 
-static int run_in_pool(struct job *j, struct weft_fiber *me,
-		       weft_time deadline)
+static int run_in_pool(struct job *j, struct weft_fiber *me, weft_time deadline)
 {
 	int r = wf_wait_allowed(me);
 

@@ -61,8 +61,8 @@ static int enter_all(struct set *set)
 		struct entry *e = &set->entries[i];
 		int r = 0;
 
-		*e = (struct entry){.node = {.wait = &set->wait,
-					     .index = (uint32_t)i}};
+		*e = (struct entry){
+			.node = {.wait = &set->wait, .index = (uint32_t)i}};
 		e->node.want = wanted(set->fds[i].events);
 		if (set->fds[i].fd >= 0)
 			r = wf_source_enter(set->fds[i].fd, &e->source);
@@ -210,8 +210,8 @@ int weft_poll_until(struct pollfd *fds, nfds_t count, weft_time deadline)
 		set.entries = many = calloc(count, sizeof *many);
 	r = set.entries ? poll_as_waiter(&set, deadline) : -ENOMEM;
 	free(many);
-	if (outside && wf_gate_leave())
-		wf_sched_wake_worker(wf_runtime.workers);
+	if (outside)
+		wf_sched_leave_gate();
 	wf_budget_spend();
 	return r;
 }

@@ -16,7 +16,8 @@
 
 void weft_reader_init(struct weft_reader *r, int fd, void *buf, size_t capacity)
 {
-	*r = (struct weft_reader){.buf_ = buf, .capacity_ = capacity, .fd_ = fd};
+	*r = (struct weft_reader){
+		.buf_ = buf, .capacity_ = capacity, .fd_ = fd};
 }
 
 size_t weft_reader_buffered(const struct weft_reader *r)

@@ -140,8 +140,8 @@ static int classify(struct wf_source *s, int fd)
 		   S_ISDIR(st.st_mode)) {
 		atom_store_rlx(&s->kind, WF_FILE);
 	} else {
-		atom_store_rlx(&s->kind, wf_feature(WF_NOWAIT) ? WF_STREAM
-							       : WF_POLLED);
+		atom_store_rlx(&s->kind,
+			       wf_feature(WF_NOWAIT) ? WF_STREAM : WF_POLLED);
 	}
 	return 0;
 }
@@ -154,7 +154,7 @@ static bool collect(struct wf_source *s, uint64_t what, struct wf_wakes *wakes)
 	bool all = true;
 
 	spin_lock(&s->lock);
-	list_for_each(n, &s->waiters) {
+	list_for_each (n, &s->waiters) {
 		struct wf_node *node = container_of(n, struct wf_node, link);
 
 		if (what && !(node->want & what))
@@ -247,8 +247,8 @@ static void disarm(struct wf_source *s)
 		return;
 	if (armed(s))
 		wf_poll_remove(s->poll, s->fd);
-	if (outside && wf_gate_leave())
-		wf_sched_wake_worker(wf_runtime.workers);
+	if (outside)
+		wf_sched_leave_gate();
 }
 
 /* The last reference of a closing source has gone. */
@@ -574,8 +574,7 @@ static int wait_outside(struct wf_source *s, uint64_t want, weft_time deadline)
 	r = me ? wait_inside(s, me, want, deadline) : -ENOMEM;
 	if (me)
 		wf_waiter_end(me);
-	if (wf_gate_leave())
-		wf_sched_wake_worker(wf_runtime.workers);
+	wf_sched_leave_gate();
 	return r;
 }
 

@@ -12,13 +12,14 @@
 
 #include "arch/arch.h"
 
-#define WF_CALL6(n, a, b, c, d, e, f, ...)                                     \
+/* clang-format off */
+#define WF_CALL_6(n, a, b, c, d, e, f, ...)                                    \
 	wf_syscall(SYS_##n, (long)(a), (long)(b), (long)(c), (long)(d),        \
 		   (long)(e), (long)(f))
 
 /* wf_call(write, fd, text, length): the arguments that are missing are 0. */
-#define wf_call(...) WF_CALL_PAD(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
-#define WF_CALL_PAD(n, a, b, c, d, e, f, ...)                                  \
-	WF_CALL6(n, a, b, c, d, e, f, 0)
+#define wf_call(...)                                                           \
+	WF_CALL_6(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+/* clang-format on */
 
 #endif

@@ -62,8 +62,8 @@ static bool probe_epoll_nano(void)
 
 static bool probe_membarrier(void)
 {
-	return wf_call(membarrier,
-		       MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) == 0;
+	return wf_call(membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) ==
+	       0;
 }
 
 /* On x86_64 the second hardware word has the bit; elsewhere it means nothing.

@@ -11,11 +11,11 @@
 #include <stdbool.h>
 
 enum wf_feature {
-	WF_GUARD,       /* "guard": MADV_GUARD_INSTALL, 6.13 */
-	WF_NOWAIT,      /* "nowait": preadv2 with RWF_NOWAIT, 4.14 */
-	WF_EPOLL_NANO,  /* "epoll_pwait2": 5.11 */
-	WF_MEMBARRIER,  /* "membarrier": private expedited, 4.14 */
-	WF_FSGSBASE,    /* "fsgsbase": FS written without the kernel, 5.9 */
+	WF_GUARD,      /* "guard": MADV_GUARD_INSTALL, 6.13 */
+	WF_NOWAIT,     /* "nowait": preadv2 with RWF_NOWAIT, 4.14 */
+	WF_EPOLL_NANO, /* "epoll_pwait2": 5.11 */
+	WF_MEMBARRIER, /* "membarrier": private expedited, 4.14 */
+	WF_FSGSBASE,   /* "fsgsbase": FS written without the kernel, 5.9 */
 	WF_FEATURES
 };
 

@@ -30,7 +30,8 @@ struct chunk {
 };
 
 /* Everything about one class.  `lock` guards it all. */
-static struct class {
+static struct class
+{
 	struct wf_spin lock;
 	unsigned chunks;
 	struct chunk *chunk; /* CHUNKS of them, mapped at the first */
@@ -182,7 +183,8 @@ static int list_grow(struct class *c)
 /* Map a chunk as large as the class has already, if that can be had. */
 static int chunk_add(struct class *c, size_t stack)
 {
-	size_t size = c->chunks ? 2 * c->chunk[c->chunks - 1].size : CHUNK_FIRST;
+	size_t size =
+		c->chunks ? 2 * c->chunk[c->chunks - 1].size : CHUNK_FIRST;
 	void *memory;
 
 	if (!c->chunk) {

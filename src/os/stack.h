@@ -25,10 +25,10 @@
 
 #include "weft/runtime.h"
 
-#define WF_STACK_CLASSES  13 /* 16 KiB << class */
-#define WF_STACK_MIN      ((size_t)16 << 10)
-#define WF_STACK_MAX      (WF_STACK_MIN << (WF_STACK_CLASSES - 1))
-#define WF_STACK_CACHED   32 /* stacks of a class in one cache */
+#define WF_STACK_CLASSES 13 /* 16 KiB << class */
+#define WF_STACK_MIN     ((size_t)16 << 10)
+#define WF_STACK_MAX     (WF_STACK_MIN << (WF_STACK_CLASSES - 1))
+#define WF_STACK_CACHED  32 /* stacks of a class in one cache */
 
 /* Owner: one worker.  Zero is empty. */
 struct wf_stack_cache {

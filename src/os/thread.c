@@ -32,7 +32,7 @@ void wf_thread_name(const char *name)
 
 void wf_signals_block(sigset_t *old)
 {
-	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE,
+	static const int faults[] = {SIGSEGV, SIGBUS,  SIGFPE,
 				     SIGILL,  SIGTRAP, SIGABRT};
 	sigset_t set;
 

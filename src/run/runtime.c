@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "core/gate.h"
+#include "core/sched.h"
 #include "core/self.h"
 #include "core/worker.h"
 #include "io/offload.h"
@@ -73,8 +74,9 @@ static int variable(const char *name, bool sizes, unsigned long min,
 		return 0;
 	if (parse(text, sizes, max, value) && *value >= min)
 		return 1;
-	return bad_variable(name, text, sizes ? "a size from 16K to 64M"
-					      : "a number in its range");
+	return bad_variable(name, text,
+			    sizes ? "a size from 16K to 64M"
+				  : "a number in its range");
 }
 
 static int guard_variable(enum weft_guard *guard)
@@ -99,12 +101,12 @@ static int from_environment(struct weft_options *o)
 	unsigned long n = 0;
 	int r = 0;
 
-	if (!o->workers && (r = variable("WEFT_WORKERS", false, 1, WORKERS_MAX,
-					 &n)) > 0)
+	if (!o->workers &&
+	    (r = variable("WEFT_WORKERS", false, 1, WORKERS_MAX, &n)) > 0)
 		o->workers = (unsigned)n;
 	if (r >= 0 && !o->stack_size &&
-	    (r = variable("WEFT_STACK", true, WF_STACK_MIN, WF_STACK_MAX,
-			  &n)) > 0)
+	    (r = variable("WEFT_STACK", true, WF_STACK_MIN, WF_STACK_MAX, &n)) >
+		    0)
 		o->stack_size = n;
 	if (r >= 0 && !o->spin &&
 	    (r = variable("WEFT_SPIN_US", false, 0, 1000000, &n)) > 0)
@@ -169,8 +171,8 @@ static int begin_workers(uint32_t count)
 {
 	int r;
 
-	wf_runtime.workers = aligned_alloc(
-		WF_CACHE_LINE, count * sizeof *wf_runtime.workers);
+	wf_runtime.workers = aligned_alloc(WF_CACHE_LINE,
+					   count * sizeof *wf_runtime.workers);
 	if (!wf_runtime.workers)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < count; i++) {
@@ -293,6 +295,5 @@ void weft_stop(void)
 	atom_store_rlx(&wf_runtime.stopping, true);
 	for (uint32_t i = 0; i < wf_runtime.count; i++)
 		wf_poll_wake(&wf_runtime.workers[i].poll);
-	if (wf_gate_leave())
-		wf_poll_wake(&wf_runtime.workers[0].poll);
+	wf_sched_leave_gate();
 }

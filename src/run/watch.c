@@ -195,7 +195,7 @@ static void *main_of_watch(void *unused)
 static void dismiss(void)
 {
 	spin_lock(&lock);
-	list_for_each(n, &threads) {
+	list_for_each (n, &threads) {
 		struct thread *t = container_of(n, struct thread, link);
 		uint32_t none = 0;
 

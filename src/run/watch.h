@@ -8,7 +8,7 @@
  * which sleep until one of them is given a worker.
  *
  *      carrier.given    0           asleep among the spares
- *                       GIVEN       has a worker             release [worker-given]
+ *                       GIVEN       has a worker        release [worker-given]
  *                       DISMISSED   the runtime is over
  *
  * The watch thread has the signal mask of weft_run()'s caller, so that the

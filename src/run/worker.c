@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "core/gate.h"
-#include "core/park.h"
 #include "core/sched.h"
 #include "core/self.h"
+#include "core/waiter.h"
 #include "io/source.h"
 #include "os/clock.h"
 
@@ -64,8 +64,7 @@ static unsigned serve_poll(struct wf_carrier *here, struct wf_poll *p)
 {
 	struct epoll_event events[EVENTS];
 
-	return dispatch_events(here, p, events,
-			       wf_poll_try(p, events, EVENTS));
+	return dispatch_events(here, p, events, wf_poll_try(p, events, EVENTS));
 }
 
 static unsigned serve_timers(struct wf_carrier *here, struct wf_wheel *wheel,
@@ -107,9 +106,9 @@ static unsigned take_injected(struct wf_worker *w)
 
 	while (n < INJECTED && (f = wf_inject_pop(&wf_runtime.inject))) {
 		if (f->life)
-			wf_runq_push(&w->runq, f);
+			runq_push(&w->runq, f);
 		else
-			wf_runq_spawn(&w->runq, f);
+			runq_spawn(&w->runq, f);
 		n++;
 	}
 	return n;
@@ -146,8 +145,7 @@ static struct weft_fiber *steal(struct wf_carrier *here)
 		return NULL;
 	first = rng_below(&w->rng, others);
 	for (uint32_t i = 0; i < others; i++)
-		if ((f = wf_runq_steal(&w->runq,
-				       &another(w, first + i)->runq)))
+		if ((f = wf_runq_steal(&w->runq, &another(w, first + i)->runq)))
 			return f;
 	for (uint32_t i = 0; i < others; i++) {
 		struct wf_worker *v = another(w, first + i);
@@ -212,8 +210,7 @@ static bool any_living(void)
 	for (uint32_t i = 0; i < wf_runtime.count; i++)
 		n += atom_load_rlx(&wf_runtime.workers[i].spawned) -
 		     atom_load_rlx(&wf_runtime.workers[i].ended);
-	return !asleep || n ||
-	       wf_idle_all_asleep(&wf_runtime.idle) != asleep;
+	return !asleep || n || wf_idle_all_asleep(&wf_runtime.idle) != asleep;
 }
 
 static void unpark(struct weft_fiber *f, void *unused)
@@ -243,7 +240,8 @@ static void wait_for_events(struct wf_carrier *here)
 	struct wf_worker *w = here->worker;
 	struct epoll_event events[EVENTS];
 	weft_time begin = wf_clock_now();
-	int n = wf_poll_wait(&w->poll, events, EVENTS, wf_wheel_next(&w->timers));
+	int n = wf_poll_wait(&w->poll, events, EVENTS,
+			     wf_wheel_next(&w->timers));
 
 	if (wf_clock_now() - begin < wf_loop_options.spin)
 		w->fruitless = 0;

@@ -25,12 +25,13 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 HOUSE = [
     {"arch": "arch context"},
     {"base": "cc atom check list rng spin sanitize"},
-    {"os": "call feature clock futex cpu stack poll"},
-    {"core": "self fiber runq inject idle sched park timer wait local sleep"
-             " spawn scope"},
+    {"os": "call feature clock futex cpu thread stack poll"},
+    {"core": "self fiber life gate carrier runq inject inbox timer idle worker"
+             " park join sched waiter adopt wait sleep local spawn"
+             " scope"},
     {"sync": "sem mutex cond rwlock once group notify chan select",
-     "io": "source fdtab offload io reader resolve net"},
-    {"run": "watch worker runtime stats dump"},
+     "io": "fdtab source offload attempt io socket poll reader resolve net"},
+    {"run": "worker fault watch runtime stats dump"},
     {"posix": ""},
 ]
 
@@ -47,7 +48,7 @@ TLS = {"src/core/self.c"}
 
 # Calls that sleep or yield, where they are not a wait: "path": "why".
 SLEEPS = {
-    "src/core/sched.c": "weft_yield() off a fiber is sched_yield(2)",
+    "src/core/sleep.c": "weft_yield() off a fiber is sched_yield(2)",
 }
 
 # Words that stand for a sentence that was not written.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * park.c - see park.h.
+ * waiter.c - see waiter.h; park.h has the protocol.
  */
-#include "core/park.h"
+#include "core/waiter.h"
 
 #include "core/sched.h"
 #include "core/self.h"
@@ -35,35 +35,16 @@ void wf_waiter_end(struct weft_fiber *me)
 /* Run by wf_arrive(), on another stack, once the fiber has left in park. */
 static void commit(struct weft_fiber *f, struct wf_carrier *here)
 {
-	uint32_t found = 0;
-
-	/* release [context-saved]; on failure acquire [wake-reason] */
-	if (!atom_cas_ar(&f->word, &found, WF_PARKED))
+	if (!park_commit(f))
 		wf_sched_queue_here(f, here);
-}
-
-static void park_thread(struct weft_fiber *me, weft_time deadline)
-{
-	uint32_t found = 0;
-
-	if (atom_cas_rlx(&me->word, &found, WF_PARKED | WF_ASLEEP))
-		wf_futex_wait(&me->word, WF_PARKED | WF_ASLEEP, deadline);
-	/* acquire [wake-reason] */
-	atom_swap_acq(&me->word, 0);
 }
 
 void wf_park(struct weft_fiber *me, weft_time deadline)
 {
-	if (me->kind == WF_THREAD) {
+	if (unlikely(me->kind == WF_THREAD))
 		park_thread(me, deadline);
-		return;
-	}
-	if (atom_load_rlx(&me->word) & WF_PERMIT) {
-		/* acquire [wake-reason] */
-		atom_swap_acq(&me->word, 0);
-		return;
-	}
-	wf_sched_leave(me, commit);
+	else if (!park_use_permit(me))
+		wf_sched_leave(me, commit);
 }
 
 void wf_unpark(struct weft_fiber *f)
