@@ -17,6 +17,18 @@ static struct weft_fiber *take(struct wf_runq *q, struct wf_list *l,
 	return fiber_of(n);
 }
 
+/* Fetch what the switch after this one will need first. */
+static void prefetch_stack(struct wf_link *n)
+{
+	char *sp;
+
+	if (!n)
+		return;
+	sp = fiber_of(n)->ctx.sp;
+	for (int line = 0; line < 4; line++)
+		wf_prefetch(sp + line * WF_CACHE_LINE);
+}
+
 /* --- the ring --- */
 
 static bool ring_push(struct wf_runq *q, struct weft_fiber *f)
@@ -95,8 +107,11 @@ struct weft_fiber *wf_runq_pop(struct wf_runq *q)
 		return take(q, &q->fresh, q->fresh.tail);
 	if ((f = ring_pop(q)))
 		return f;
-	if (q->woken.head)
-		return take(q, &q->woken, q->woken.head);
+	if (q->woken.head) {
+		f = take(q, &q->woken, q->woken.head);
+		prefetch_stack(q->woken.head);
+		return f;
+	}
 	if (q->fresh.tail)
 		return take(q, &q->fresh, q->fresh.tail);
 	return NULL;

@@ -19,7 +19,9 @@ int weft_sleep_until(weft_time deadline)
 	if (!me)
 		return -ENOMEM;
 	r = wf_wait_allowed(me);
-	if (r == 0) {
+	if (r == 0 && deadline <= wf_clock_now()) {
+		weft_yield();
+	} else if (r == 0) {
 		wait_begin(&wait, me);
 		r = wf_wait_sleep(&wait, wf_wait_deadline(me, deadline), false);
 		/* It is the scope's that has passed, if it is the nearer. */

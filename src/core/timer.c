@@ -73,12 +73,12 @@ void wf_timer_arm(struct wf_timer *t, struct wf_wheel *w,
 	atom_store_rlx(&t->fired, 0);
 	spin_lock(&w->lock);
 	t->tick = tick_after(deadline);
-	/* A tick that is over lies in the one that comes. */
-	if (t->tick <= w->now)
-		t->tick = w->now + 1;
 	if (t->tick > TICK_MAX)
 		t->tick = TICK_MAX;
-	insert(w, t);
+	if (t->tick > w->now)
+		insert(w, t);
+	else
+		atom_store_rlx(&t->fired, 1);
 	spin_unlock(&w->lock);
 }
 

@@ -47,7 +47,10 @@ struct wf_wheel {
 /* All zero is an empty wheel at the beginning of time; this sets its hands. */
 void wf_wheel_begin(struct wf_wheel *w, weft_time now);
 
-/* Begin to wait for `deadline`, which is not WEFT_FOREVER. */
+/*
+ * Begin to wait for `deadline`, which is not WEFT_FOREVER.  One that the wheel
+ * has passed has fired on return.
+ */
 void wf_timer_arm(struct wf_timer *t, struct wf_wheel *w,
 		  struct weft_fiber *fiber, weft_time deadline);
 

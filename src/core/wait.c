@@ -65,19 +65,19 @@ weft_time wf_wait_deadline(struct weft_fiber *me, weft_time deadline)
 }
 
 /*
- * Fibers have a timer; a thread's sleep ends by itself, and a deadline that has
- * passed needs none.
+ * Fibers have a timer; a thread's sleep ends by itself, and a deadline before
+ * the beginning of time has passed.
  */
 static void arm(struct wf_wait *w, weft_time deadline)
 {
 	struct weft_fiber *me = w->waiter;
 	struct wf_worker *worker;
 
-	if (deadline == WEFT_FOREVER || me->kind == WF_THREAD ||
-	    deadline <= wf_clock_now())
+	if (deadline <= 0 || deadline == WEFT_FOREVER || me->kind == WF_THREAD)
 		return;
 	worker = carrier_enter(me->carrier);
-	if (worker) {
+	w->armed = true;
+	if (likely(worker)) {
 		wf_timer_arm(&w->timer, &worker->timers, me, deadline);
 	} else {
 		worker = wf_runtime.workers;
@@ -86,7 +86,6 @@ static void arm(struct wf_wait *w, weft_time deadline)
 		wf_sched_wake_worker(worker);
 	}
 	carrier_leave(me->carrier);
-	w->armed = true;
 }
 
 static bool expired(struct wf_wait *w, weft_time deadline)

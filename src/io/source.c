@@ -389,6 +389,11 @@ void wf_source_event(uint64_t data, uint32_t events, struct wf_carrier *here)
 		wake(s, bits, here);
 }
 
+void wf_source_prefetch(uint64_t data)
+{
+	wf_prefetch(slot((uint32_t)data));
+}
+
 void wf_source_nudge(struct wf_source *s, uint64_t want)
 {
 	set_ready(s, want, 0, true);

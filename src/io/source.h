@@ -129,7 +129,8 @@ void wf_source_nudge(struct wf_source *s, uint64_t want);
 int wf_source_close(struct wf_source *s);
 int wf_source_forget(struct wf_source *s);
 
-/* Worker's loop: epoll has reported. */
+/* Worker's loop: epoll has reported, or will be looked at soon. */
+void wf_source_prefetch(uint64_t data);
 void wf_source_event(uint64_t data, uint32_t events, struct wf_carrier *here);
 
 /* For waits on several sources at a time, see poll.c. */
