@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_feature.c - what the kernel can do, and how to hide it.
+ */
+#include "support/t.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "arch/arch.h"
+#include "os/call.h"
+#include "os/feature.h"
+
+TestSuite(feature, .timeout = 5 * T_SLOW);
+
+static unsigned probe_without(const char *names)
+{
+	unsigned found = 0;
+
+	if (names)
+		setenv("WEFT_WITHOUT", names, 1);
+	else
+		unsetenv("WEFT_WITHOUT");
+	wf_feature_probe();
+	for (int i = 0; i < WF_FEATURES; i++)
+		found |= (unsigned)wf_feature((enum wf_feature)i) << i;
+	return found;
+}
+
+Test(feature, an_empty_list_hides_nothing)
+{
+	cr_assert_eq(probe_without(""), probe_without(NULL));
+}
+
+Test(feature, all_of_them_can_be_hidden)
+{
+	cr_assert_eq(probe_without("guard,nowait,epoll_pwait2,membarrier,"
+				   "fsgsbase"),
+		     0);
+}
+
+struct row {
+	char name[16];
+	enum wf_feature feature;
+};
+
+ParameterizedTestParameters(feature, hiding_one_hides_only_that)
+{
+	static struct row rows[] = {
+		{"guard", WF_GUARD},
+		{"nowait", WF_NOWAIT},
+		{"epoll_pwait2", WF_EPOLL_NANO},
+		{"membarrier", WF_MEMBARRIER},
+		{"fsgsbase", WF_FSGSBASE},
+	};
+
+	return cr_make_param_array(struct row, rows, WF_FEATURES);
+}
+
+ParameterizedTest(struct row *row, feature, hiding_one_hides_only_that)
+{
+	unsigned all = probe_without(NULL);
+
+	cr_assert_eq(probe_without(row->name), all & ~(1u << row->feature));
+}
+
+Test(feature, words_are_matched_whole)
+{
+	unsigned all = probe_without(NULL);
+
+	cr_assert_eq(probe_without("guar,guards,nowai,fsgsbases,,guard2"), all);
+	cr_assert_eq(probe_without("x,guard"), all & ~(1u << WF_GUARD));
+	cr_assert_eq(probe_without("guard,x"), all & ~(1u << WF_GUARD));
+	cr_assert_eq(probe_without(",guard,"), all & ~(1u << WF_GUARD));
+}
+
+Test(feature, a_hidden_thread_base_instruction_is_not_used)
+{
+	if (!WF_BASE_SWITCHED)
+		cr_skip_test("this port does not switch the thread base");
+	probe_without("fsgsbase");
+	cr_assert_eq(wf_base_fast, 0);
+}
+
+Test(feature, a_guard_that_is_found_does_guard)
+{
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	probe_without(NULL);
+	if (!wf_feature(WF_GUARD))
+		cr_skip_test("this kernel has no MADV_GUARD_INSTALL");
+	cr_assert_eq(wf_call(madvise, page, 4096, 102), 0);
+	cr_assert_eq(wf_call(clock_getres, 1, page), -14 /* EFAULT */);
+}
+
+Test(feature, a_membarrier_that_is_found_can_be_called)
+{
+	probe_without(NULL);
+	if (!wf_feature(WF_MEMBARRIER))
+		cr_skip_test("this kernel has no membarrier");
+	wf_membarrier();
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_gate.c - who may enter a runtime, and that it closes behind the last.
+ */
+#include "support/t.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include "core/gate.h"
+
+TestSuite(gate, .timeout = 10 * T_SLOW);
+
+Test(gate, nobody_enters_what_has_not_been_opened)
+{
+	cr_assert_not(wf_gate_enter());
+	cr_assert_not(wf_gate_closing());
+}
+
+Test(gate, who_enters_leaves_unnoticed_while_it_is_open)
+{
+	wf_gate_open();
+	cr_assert(wf_gate_enter());
+	cr_assert(wf_gate_enter());
+	cr_assert_not(wf_gate_leave());
+	cr_assert_not(wf_gate_leave());
+}
+
+Test(gate, it_closes_for_good_when_nobody_is_inside)
+{
+	wf_gate_open();
+	cr_assert(wf_gate_close());
+	cr_assert_not(wf_gate_enter());
+	cr_assert_not(wf_gate_closing());
+}
+
+Test(gate, it_does_not_close_on_those_inside_but_asks_them)
+{
+	wf_gate_open();
+	wf_gate_enter();
+	wf_gate_enter();
+	cr_assert_not(wf_gate_close());
+	cr_assert(wf_gate_closing());
+	cr_assert_not(wf_gate_enter());
+	cr_assert_not(wf_gate_leave());
+	cr_assert(wf_gate_leave(), "the last one has to say so");
+	wf_gate_left();
+	cr_assert(wf_gate_close());
+}
+
+static _Atomic bool woken;
+
+static void *close_it(void *unused)
+{
+	while (!wf_gate_close())
+		;
+	T_CHECK(atomic_load(&woken));
+	return unused;
+}
+
+/* The one who wakes a worker still needs that worker to be there. */
+Test(gate, it_does_not_close_while_the_last_one_wakes_the_closer)
+{
+	pthread_t t;
+
+	wf_gate_open();
+	wf_gate_enter();
+	cr_assert_not(wf_gate_close());
+	cr_assert(wf_gate_leave());
+	pthread_create(&t, NULL, close_it, NULL);
+	for (int i = 0; i < 1000; i++)
+		sched_yield();
+	atomic_store(&woken, true);
+	wf_gate_left();
+	pthread_join(t, NULL);
+	t_verify();
+}
+
+Test(gate, it_can_be_reopened_while_it_closes)
+{
+	wf_gate_open();
+	wf_gate_enter();
+	wf_gate_close();
+	wf_gate_reopen();
+	cr_assert_not(wf_gate_closing());
+	cr_assert(wf_gate_enter());
+	wf_gate_leave();
+	cr_assert_not(wf_gate_leave());
+}
+
+Test(gate, reopening_what_is_not_closing_does_nothing)
+{
+	wf_gate_reopen();
+	cr_assert_not(wf_gate_enter());
+	wf_gate_open();
+	wf_gate_reopen();
+	cr_assert(wf_gate_enter());
+}
+
+Test(gate, a_forked_child_finds_none)
+{
+	wf_gate_open();
+	wf_gate_enter();
+	wf_gate_forget();
+	cr_assert_not(wf_gate_enter());
+}
+
+static _Atomic int inside;
+static _Atomic bool closed, over;
+
+static void *come_and_go(void *unused)
+{
+	while (!atomic_load(&over)) {
+		if (!wf_gate_enter())
+			continue;
+		atomic_fetch_add(&inside, 1);
+		T_CHECK(!atomic_load(&closed));
+		atomic_fetch_sub(&inside, 1);
+		if (wf_gate_leave())
+			wf_gate_left();
+	}
+	return unused;
+}
+
+Test(gate, nobody_is_inside_when_it_has_closed)
+{
+	pthread_t t[2];
+
+	for (int i = 0; i < 2; i++)
+		pthread_create(&t[i], NULL, come_and_go, NULL);
+	for (size_t i = t_scale(20000); i; i--) {
+		atomic_store(&closed, false);
+		wf_gate_open();
+		while (!wf_gate_close())
+			;
+		atomic_store(&closed, true);
+		T_CHECK(atomic_load(&inside) == 0);
+	}
+	atomic_store(&over, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	t_verify();
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_stack.c - stacks: their classes, their guards by effect, and the books
+ * that are kept of promises and stacks.
+ */
+#include "support/t.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "os/call.h"
+#include "os/feature.h"
+#include "os/stack.h"
+
+#define CACHES 3
+
+TestSuite(stack, .timeout = 20 * T_SLOW);
+
+static struct wf_stack_cache caches[CACHES];
+
+static void open_with(enum weft_guard guard)
+{
+	wf_feature_probe();
+	if (guard == WEFT_GUARD_INSTALL && !wf_feature(WF_GUARD))
+		cr_skip_test("this kernel has no MADV_GUARD_INSTALL");
+	cr_assert_eq(wf_stack_open(guard, CACHES), 0);
+}
+
+static char *get(struct wf_stack_cache *c, int class)
+{
+	cr_assert_eq(wf_stack_reserve(c, class), 0);
+	return wf_stack_take(c, class);
+}
+
+static void give(struct wf_stack_cache *c, int class, void *stack)
+{
+	wf_stack_put(c, class, stack);
+	wf_stack_unreserve(c, class);
+}
+
+static void close_all(void)
+{
+	for (int i = 0; i < CACHES; i++)
+		wf_stack_flush(&caches[i]);
+	wf_stack_close();
+}
+
+/* The kernel meets what a program would meet at p. */
+static bool accessible(const void *p)
+{
+	return wf_call(clock_getres, 1, p) == 0;
+}
+
+/* --- classes --- */
+
+Test(stack, a_class_is_the_smallest_that_has_room)
+{
+	cr_assert_eq(wf_stack_class(1), 0);
+	for (int c = 0; c < WF_STACK_CLASSES; c++) {
+		cr_assert_eq(wf_stack_class(wf_stack_size(c)), c);
+		cr_assert_eq(wf_stack_class(wf_stack_size(c) + 1),
+			     c + 1 < WF_STACK_CLASSES ? c + 1 : -1);
+	}
+	cr_assert_eq(wf_stack_size(0), WF_STACK_MIN);
+	cr_assert_eq(wf_stack_size(WF_STACK_CLASSES - 1), WF_STACK_MAX);
+	cr_assert_eq(WF_STACK_MAX, (size_t)64 << 20);
+}
+
+Test(stack, a_guard_is_whole_pages_and_leaves_most_of_the_stack)
+{
+	for (int c = 0; c < WF_STACK_CLASSES; c++) {
+		size_t guard = wf_stack_guard_size(c);
+
+		cr_assert_geq(guard, 4096);
+		cr_assert_eq(guard % 4096, 0);
+		cr_assert_leq(guard, wf_stack_size(c) / 4);
+	}
+}
+
+/* --- guards --- */
+
+static enum weft_guard real_guards[] = {WEFT_GUARD_AUTO, WEFT_GUARD_INSTALL,
+					WEFT_GUARD_MPROTECT};
+
+ParameterizedTestParameters(stack, all_but_the_guard_can_be_used)
+{
+	return cr_make_param_array(enum weft_guard, real_guards, 3);
+}
+
+ParameterizedTest(enum weft_guard *guard, stack, all_but_the_guard_can_be_used)
+{
+	open_with(*guard);
+	for (int c = 0; c < 6; c++) {
+		char *stack = get(&caches[0], c);
+		size_t size = wf_stack_size(c), low = wf_stack_guard_size(c);
+
+		cr_assert_not(accessible(stack));
+		cr_assert_not(accessible(stack + low - 16));
+		cr_assert_null(wf_stack_canary(stack, c));
+		memset(stack + low, 0xaa, size - low);
+		give(&caches[0], c, stack);
+	}
+	close_all();
+}
+
+static void write_below(enum weft_guard guard)
+{
+	volatile char *stack;
+
+	open_with(guard);
+	stack = get(&caches[0], 2);
+	stack[wf_stack_guard_size(2) - 1] = 1;
+}
+
+Test(stack, writing_into_the_best_guard_is_fatal, .signal = SIGSEGV,
+     .disabled = T_SANITIZED)
+{
+	write_below(WEFT_GUARD_AUTO);
+}
+
+Test(stack, writing_into_a_protected_guard_is_fatal, .signal = SIGSEGV,
+     .disabled = T_SANITIZED)
+{
+	write_below(WEFT_GUARD_MPROTECT);
+}
+
+Test(stack, a_guard_still_guards_when_the_stack_is_used_again)
+{
+	char *stack;
+
+	open_with(WEFT_GUARD_AUTO);
+	for (int i = 0; i < 100; i++) {
+		stack = get(&caches[0], 2);
+		memset(stack + wf_stack_guard_size(2), i, 4096);
+		cr_assert_not(accessible(stack));
+		give(&caches[0], 2, stack);
+	}
+}
+
+Test(stack, a_guard_that_does_not_work_here_is_refused)
+{
+	setenv("WEFT_WITHOUT", "guard", 1);
+	wf_feature_probe();
+	cr_assert_eq(wf_stack_open(WEFT_GUARD_INSTALL, 1), -ENOTSUP);
+	cr_assert_eq(wf_stack_open(WEFT_GUARD_AUTO, 1), 0);
+	cr_assert_not(accessible(get(&caches[0], 2)));
+}
+
+Test(stack, a_canary_lies_where_the_guard_would_be)
+{
+	char *stack;
+	uint64_t *canary;
+
+	open_with(WEFT_GUARD_CANARY);
+	stack = get(&caches[0], 2);
+	canary = wf_stack_canary(stack, 2);
+	cr_assert_not_null(canary);
+	cr_assert_eq(*canary, WF_STACK_CANARY);
+	cr_assert_geq((char *)canary, stack);
+	cr_assert_lt((char *)canary, stack + wf_stack_guard_size(2));
+	give(&caches[0], 2, stack);
+	close_all();
+}
+
+static size_t max_map_count(void)
+{
+	FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
+	size_t n = 65530;
+
+	if (f && fscanf(f, "%zu", &n) != 1)
+		n = 65530;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* Each stack then has a guard or a canary, and the process lives on. */
+Test(stack, when_mappings_run_out_canaries_take_over)
+{
+	size_t count = max_map_count() / 2, guards = 0, canaries = 0;
+
+	if (count > 100000)
+		cr_skip_test("vm.max_map_count is too large to reach");
+	open_with(WEFT_GUARD_MPROTECT);
+	for (size_t i = 0; i < count; i++) {
+		char *stack = get(&caches[0], 0);
+		uint64_t *canary = wf_stack_canary(stack, 0);
+
+		if (canary)
+			canaries += *canary == WF_STACK_CANARY;
+		else
+			guards += !accessible(stack);
+	}
+	cr_assert_gt(guards, 0);
+	cr_assert_gt(canaries, 0);
+	cr_assert_eq(guards + canaries, count);
+}
+
+/* --- the books --- */
+
+Test(stack, the_one_freed_last_is_given_out_first)
+{
+	char *a, *b;
+
+	open_with(WEFT_GUARD_AUTO);
+	a = get(&caches[0], 2);
+	b = get(&caches[0], 2);
+	cr_assert_neq(a, b);
+	give(&caches[0], 2, a);
+	give(&caches[0], 2, b);
+	cr_assert_eq(get(&caches[0], 2), b);
+	cr_assert_eq(get(&caches[0], 2), a);
+}
+
+Test(stack, every_class_can_be_had_without_a_cache_for_the_promise)
+{
+	open_with(WEFT_GUARD_AUTO);
+	for (int c = 0; c < WF_STACK_CLASSES; c++) {
+		char *stack, *top;
+
+		cr_assert_eq(wf_stack_reserve(NULL, c), 0);
+		stack = wf_stack_take(&caches[c % CACHES], c);
+		top = stack + wf_stack_size(c);
+		top[-1] = 1;
+		wf_stack_put(NULL, c, stack);
+		wf_stack_unreserve(NULL, c);
+	}
+	close_all();
+}
+
+Test(stack, closing_unmaps_everything)
+{
+	char *stack;
+
+	open_with(WEFT_GUARD_AUTO);
+	stack = get(&caches[0], 2);
+	cr_assert(accessible(stack + wf_stack_size(2) - 16));
+	give(&caches[0], 2, stack);
+	close_all();
+	cr_assert_not(accessible(stack + wf_stack_size(2) - 16));
+}
+
+Test(stack, it_can_be_opened_again_after_closing)
+{
+	for (int i = 0; i < 20; i++) {
+		open_with(i % 2 ? WEFT_GUARD_AUTO : WEFT_GUARD_CANARY);
+		give(&caches[0], i % 6, get(&caches[0], i % 6));
+		close_all();
+	}
+}
+
+/* What can be promised while all caches hide as much as they may. */
+Test(stack, every_promise_is_kept_wherever_free_stacks_are_hidden)
+{
+	char *stacks[4 * WF_STACK_CACHED];
+	int n = 4 * WF_STACK_CACHED;
+
+	open_with(WEFT_GUARD_AUTO);
+	for (int c = 0; c < CACHES; c++) {
+		for (int i = 0; i < n; i++)
+			stacks[i] = get(&caches[c], 2);
+		for (int i = 0; i < n; i++)
+			give(&caches[c], 2, stacks[i]);
+	}
+	for (int i = 0; i < n; i++)
+		cr_assert_eq(wf_stack_reserve(NULL, 2), 0);
+	for (int i = 0; i < n; i++)
+		stacks[i] = wf_stack_take(&caches[0], 2);
+	for (int i = 0; i < n; i++) {
+		wf_stack_put(&caches[0], 2, stacks[i]);
+		wf_stack_unreserve(NULL, 2);
+	}
+	close_all();
+}
+
+#define LIVE 500
+
+/* Owners write their number at both ends: stacks must not overlap. */
+static struct owned {
+	char *stack;
+	int class;
+	uint32_t mark;
+} live[LIVE];
+
+static uint32_t *low_of(struct owned *o)
+{
+	return (uint32_t *)(o->stack + wf_stack_guard_size(o->class));
+}
+
+static uint32_t *high_of(struct owned *o)
+{
+	return (uint32_t *)(o->stack + wf_stack_size(o->class)) - 1;
+}
+
+static void acquire(struct owned *o, struct wf_stack_cache *c, uint64_t r)
+{
+	o->class = r % 4;
+	o->stack = get(c, o->class);
+	o->mark = (uint32_t)r;
+	cr_assert_eq((uintptr_t)o->stack % 4096, 0);
+	*low_of(o) = *high_of(o) = o->mark;
+}
+
+static void release(struct owned *o, struct wf_stack_cache *c)
+{
+	cr_assert_eq(*low_of(o), o->mark);
+	cr_assert_eq(*high_of(o), o->mark);
+	give(c, o->class, o->stack);
+	o->stack = NULL;
+}
+
+Test(stack, random_owners_never_share_one)
+{
+	uint64_t seed = t_seed();
+
+	open_with(WEFT_GUARD_AUTO);
+	for (size_t i = t_scale(100000); i; i--) {
+		uint64_t r = t_random(&seed);
+		struct owned *o = &live[r % LIVE];
+		struct wf_stack_cache *c = &caches[(r >> 32) % CACHES];
+
+		if (o->stack)
+			release(o, c);
+		else
+			acquire(o, c, r >> 16);
+	}
+	for (int i = 0; i < LIVE; i++)
+		if (live[i].stack)
+			release(&live[i], &caches[0]);
+	close_all();
+}
+
+/* --- without memory --- */
+
+static rlim_t limit_address_space(rlim_t limit)
+{
+	struct rlimit r;
+	rlim_t old;
+
+	getrlimit(RLIMIT_AS, &r);
+	old = r.rlim_cur;
+	r.rlim_cur = limit;
+	cr_assert_eq(setrlimit(RLIMIT_AS, &r), 0);
+	return old;
+}
+
+Test(stack, without_memory_promises_are_refused_and_those_given_are_kept,
+     .disabled = T_SANITIZED)
+{
+	int largest = WF_STACK_CLASSES - 1;
+	rlim_t old;
+	char *stack;
+
+	open_with(WEFT_GUARD_AUTO);
+	cr_assert_eq(wf_stack_reserve(&caches[0], 2), 0);
+	old = limit_address_space(1 << 20);
+	cr_assert_eq(wf_stack_reserve(&caches[0], largest), -ENOMEM);
+	cr_assert_eq(wf_stack_reserve(NULL, largest), -ENOMEM);
+	stack = wf_stack_take(&caches[0], 2);
+	memset(stack + wf_stack_guard_size(2), 1, 4096);
+	give(&caches[0], 2, stack);
+	limit_address_space(old);
+	give(&caches[0], largest, get(&caches[0], largest));
+	close_all();
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_timer.c - the wheel, beside a list that is searched from end to end.
+ * Time is what the tests say it is.
+ */
+#include "support/t.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/timer.h"
+
+#define TICK ((weft_time)1 << WF_TICK_BITS)
+
+TestSuite(timer, .timeout = 20 * T_SLOW);
+
+static struct wf_wheel wheel;
+
+/* Handles only tell timers apart: nothing in a wheel looks into them. */
+struct entry {
+	struct wf_timer timer;
+	bool armed;
+	uint64_t tick; /* at which it has to fire */
+	weft_time deadline;
+};
+
+static struct entry *entries;
+static struct weft_fiber *fibers;
+static size_t count;
+static uint64_t now_tick;
+
+static void make(size_t n, weft_time now)
+{
+	count = n;
+	entries = calloc(n, sizeof *entries);
+	fibers = aligned_alloc(WF_CACHE_LINE, n * sizeof *fibers);
+	cr_assert(entries && fibers);
+	wf_wheel_begin(&wheel, now);
+	now_tick = (uint64_t)now / TICK;
+}
+
+static void arm(size_t i, weft_time deadline)
+{
+	struct entry *e = &entries[i];
+
+	e->deadline = deadline;
+	e->tick = deadline <= 0 ? 0 : ((uint64_t)deadline - 1) / TICK + 1;
+	e->armed = e->tick > now_tick;
+	wf_timer_arm(&e->timer, &wheel, &fibers[i], deadline);
+	cr_assert_eq(timer_fired(&e->timer), !e->armed);
+}
+
+static void disarm(size_t i)
+{
+	entries[i].armed = false;
+	wf_timer_disarm(&entries[i].timer);
+}
+
+/* Everything that is due fires now, once, and nothing else. */
+static size_t expire(weft_time now)
+{
+	struct weft_fiber *due[7];
+	size_t all = 0;
+	unsigned n;
+
+	now_tick = (uint64_t)now / TICK;
+	do {
+		n = wf_wheel_expire(&wheel, now, due, 7);
+		for (unsigned k = 0; k < n; k++) {
+			struct entry *e = &entries[due[k] - fibers];
+
+			cr_assert(e->armed, "it was not armed, or fired twice");
+			cr_assert_leq(e->deadline, now, "it is early");
+			cr_assert(timer_fired(&e->timer));
+			e->armed = false;
+		}
+		all += n;
+	} while (n == 7);
+	return all;
+}
+
+static void none_is_late(void)
+{
+	for (size_t i = 0; i < count; i++)
+		cr_assert(!entries[i].armed || entries[i].tick > now_tick,
+			  "timer %zu should have fired", i);
+}
+
+static weft_time nearest(void)
+{
+	uint64_t tick = UINT64_MAX;
+
+	for (size_t i = 0; i < count; i++)
+		if (entries[i].armed && entries[i].tick < tick)
+			tick = entries[i].tick;
+	return tick == UINT64_MAX ? WEFT_FOREVER : (weft_time)tick * TICK;
+}
+
+Test(timer, zero_bytes_are_an_empty_wheel)
+{
+	struct weft_fiber *due[1];
+
+	cr_assert_eq(wf_wheel_next(&wheel), WEFT_FOREVER);
+	cr_assert_eq(wf_wheel_expire(&wheel, WEFT_SEC(1), due, 1), 0);
+}
+
+Test(timer, a_timer_does_not_fire_before_its_deadline_and_then_does)
+{
+	make(1, WEFT_SEC(5));
+	arm(0, WEFT_SEC(6));
+	cr_assert_eq(expire(WEFT_SEC(6) - 1), 0);
+	cr_assert_not(timer_fired(&entries[0].timer));
+	cr_assert_eq(expire(WEFT_SEC(6) + TICK), 1);
+	cr_assert_eq(wf_wheel_next(&wheel), WEFT_FOREVER);
+}
+
+Test(timer, a_deadline_that_has_passed_has_fired_at_once)
+{
+	make(4, WEFT_SEC(5));
+	arm(0, WEFT_SEC(1));
+	arm(1, 0);
+	arm(2, -WEFT_SEC(1));
+	arm(3, WEFT_SEC(5) + 1);
+	for (size_t i = 0; i < 3; i++)
+		cr_assert(timer_fired(&entries[i].timer));
+	cr_assert_not(timer_fired(&entries[3].timer));
+	cr_assert_eq(wheel.count, 1);
+	cr_assert_eq(expire(WEFT_SEC(5) + 2 * TICK), 1);
+}
+
+Test(timer, a_disarmed_timer_does_not_fire)
+{
+	make(2, 0);
+	arm(0, WEFT_MSEC(1));
+	arm(1, WEFT_MSEC(1));
+	disarm(0);
+	cr_assert_eq(expire(WEFT_SEC(1)), 1);
+	disarm(1);
+	cr_assert_eq(wheel.count, 0);
+}
+
+Test(timer, a_timer_can_be_armed_again)
+{
+	make(1, 0);
+	for (int i = 1; i <= 100; i++) {
+		arm(0, WEFT_MSEC(i));
+		cr_assert_not(timer_fired(&entries[0].timer));
+		if (i % 2)
+			cr_assert_eq(expire(WEFT_MSEC(i) + TICK), 1);
+		else
+			disarm(0);
+	}
+}
+
+Test(timer, no_more_are_handed_out_than_there_is_room_for)
+{
+	struct weft_fiber *due[3];
+	unsigned all = 0, n;
+
+	make(10, 0);
+	for (size_t i = 0; i < count; i++)
+		arm(i, WEFT_MSEC(1));
+	do {
+		n = wf_wheel_expire(&wheel, WEFT_MSEC(2), due, 3);
+		cr_assert_leq(n, 3);
+		all += n;
+	} while (n == 3);
+	cr_assert_eq(all, 10);
+}
+
+Test(timer, the_far_future_is_far)
+{
+	weft_time year = WEFT_SEC(365 * 86400);
+
+	make(3, WEFT_SEC(5));
+	arm(0, WEFT_FOREVER - 1);
+	arm(1, 17 * year);
+	arm(2, year);
+	cr_assert_eq(expire(year - WEFT_SEC(1)), 0);
+	cr_assert_eq(expire(year + WEFT_SEC(1)), 1);
+	cr_assert_eq(expire(17 * year - WEFT_SEC(1)), 0);
+	cr_assert_eq(expire(17 * year + WEFT_SEC(1)), 1);
+	cr_assert_neq(wf_wheel_next(&wheel), WEFT_FOREVER);
+	disarm(0);
+	cr_assert_eq(wf_wheel_next(&wheel), WEFT_FOREVER);
+}
+
+/* A delay of any order of magnitude. */
+static weft_time random_delay(uint64_t *seed)
+{
+	uint64_t r = t_random(seed);
+
+	return (weft_time)(t_random(seed) >> (64 - 10 - r % 40));
+}
+
+Test(timer, random_timers_fire_when_a_naive_list_says_so)
+{
+	uint64_t seed = t_seed();
+	weft_time now = WEFT_SEC(1000);
+
+	make(256, now);
+	for (size_t round = t_scale(50000); round; round--) {
+		size_t i = t_random(&seed) % count;
+
+		if (entries[i].armed)
+			disarm(i);
+		else
+			arm(i, now + random_delay(&seed) - WEFT_USEC(100));
+		if (t_random(&seed) % 4)
+			continue;
+		cr_assert_leq(wf_wheel_next(&wheel), nearest());
+		now += random_delay(&seed) / 4;
+		expire(now);
+		none_is_late();
+	}
+}
+
+Test(timer, sleeping_until_next_reaches_every_timer_in_a_few_steps)
+{
+	uint64_t seed = t_seed();
+	weft_time next;
+	size_t fired = 0, steps = 0;
+
+	make(1000, WEFT_SEC(7));
+	for (size_t i = 0; i < count; i++)
+		arm(i, WEFT_SEC(7) + random_delay(&seed));
+	while ((next = wf_wheel_next(&wheel)) != WEFT_FOREVER) {
+		fired += expire(next);
+		none_is_late();
+		steps++;
+	}
+	cr_assert_eq(fired, count);
+	cr_assert_leq(steps, count * WF_WHEELS);
+}
+
+Test(timer, a_hundred_thousand_fire_in_the_order_of_their_ticks)
+{
+	uint64_t seed = t_seed();
+	size_t fired = 0;
+
+	make(t_scale(100000), 0);
+	for (size_t i = 0; i < count; i++)
+		arm(i, (weft_time)(t_random(&seed) % WEFT_SEC(10)));
+	for (weft_time now = 0; now <= WEFT_SEC(11); now += WEFT_MSEC(10))
+		fired += expire(now);
+	none_is_late();
+	cr_assert_eq(fired, count);
+	cr_assert_eq(wheel.count, 0);
+}
+
+/* --- while another thread lets time pass --- */
+
+static _Atomic weft_time shared_now;
+static _Atomic bool over;
+
+static void *pass_time(void *unused)
+{
+	struct weft_fiber *due[16];
+
+	while (!atomic_load(&over)) {
+		weft_time now = atomic_fetch_add(&shared_now, TICK / 2);
+
+		while (wf_wheel_expire(&wheel, now, due, 16) == 16)
+			;
+	}
+	return unused;
+}
+
+Test(timer, nobody_touches_a_timer_after_it_has_been_disarmed)
+{
+	struct wf_timer timers[8], dead[8];
+	struct weft_fiber f;
+	uint64_t seed = t_seed();
+	pthread_t t;
+
+	pthread_create(&t, NULL, pass_time, NULL);
+	memset(dead, 0xaa, sizeof dead);
+	for (size_t round = t_scale(50000); round; round--) {
+		for (int i = 0; i < 8; i++)
+			wf_timer_arm(&timers[i], &wheel, &f,
+				     atomic_load(&shared_now) +
+					     random_delay(&seed) / 1024);
+		for (int i = 0; i < 8; i++)
+			wf_timer_disarm(&timers[i]);
+		memset(timers, 0xaa, sizeof timers);
+		cr_assert_eq(memcmp(timers, dead, sizeof dead), 0);
+	}
+	atomic_store(&over, true);
+	pthread_join(t, NULL);
+	cr_assert_eq(wheel.count, 0);
+}
