@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "core/gate.h"
 #include "core/sched.h"
 #include "os/clock.h"
 
@@ -102,6 +103,8 @@ static int reason(struct wf_wait *w, weft_time deadline, bool shielded)
 {
 	if (!shielded && wf_cancelled(w->waiter))
 		return -ECANCELED;
+	if (unlikely(w->inside && wf_gate_closing()))
+		return -ESHUTDOWN;
 	return expired(w, deadline) ? -ETIMEDOUT : 0;
 }
 

@@ -51,6 +51,7 @@
 struct wf_wait {
 	_Atomic uint32_t word;
 	bool armed;
+	bool inside; /* a thread's, which has come through the gate */
 	struct weft_fiber *waiter;
 	struct wf_wait *next; /* in a list to fire; owned by who has claimed */
 	struct wf_timer timer;
@@ -74,6 +75,7 @@ static inline void wait_begin(struct wf_wait *w, struct weft_fiber *waiter)
 	atom_store_rlx(&w->word, WF_WAITING);
 	w->waiter = waiter;
 	w->armed = false;
+	w->inside = false;
 }
 
 static inline void wakes_begin(struct wf_wakes *l)
@@ -96,7 +98,8 @@ void wf_wakes_fire(struct wf_wakes *l, struct wf_carrier *here);
  * Sleep until fired or `deadline`.  Returns the index of the node that fired.
  * After an error nobody will fire, and the caller unlinks the nodes.
  *
- * Errors: -ETIMEDOUT; -ECANCELED, unless `shielded`.
+ * Errors: -ETIMEDOUT; -ECANCELED, unless `shielded`; -ESHUTDOWN the wait is of a
+ * thread inside a runtime that ends: it leaves and waits by itself.
  */
 int wf_wait_sleep(struct wf_wait *w, weft_time deadline, bool shielded);
 

@@ -16,6 +16,7 @@
 #include "io/attempt.h"
 #include "io/offload.h"
 #include "os/call.h"
+#include "os/thread.h"
 
 #define RWF_NOWAIT_ 8
 #define PIECES_MAX  1024 /* UIO_MAXIOV */
@@ -89,7 +90,7 @@ static long file(int fd, const struct transfer *t)
 	return n < 0 ? n : (long)result;
 }
 
-static long attempt_other(struct wf_source *s, const struct transfer *t)
+static long attempt_stream(struct wf_source *s, const struct transfer *t)
 {
 	long n;
 
@@ -105,6 +106,20 @@ static long attempt_other(struct wf_source *s, const struct transfer *t)
 	default:
 		return poll_first(s->fd, t);
 	}
+}
+
+/* Workers have SIGPIPE blocked; other threads may not. */
+static long attempt_other(struct wf_source *s, const struct transfer *t)
+{
+	sigset_t old;
+	long n;
+
+	if (!t->write || wf_self())
+		return attempt_stream(s, t);
+	wf_sigpipe_block(&old);
+	n = attempt_stream(s, t);
+	wf_sigpipe_restore(&old, n == -EPIPE);
+	return n;
 }
 
 /* --- sockets --- */

@@ -135,6 +135,7 @@ static int sleep_once(struct set *set, struct weft_fiber *me,
 	int r = 0;
 
 	wait_begin(&set->wait, me);
+	set->wait.inside = me->kind == WF_THREAD;
 	linked = link_all(set);
 	if (linked == set->count)
 		r = wf_wait_sleep(&set->wait, wf_wait_deadline(me, deadline),
@@ -212,6 +213,8 @@ int weft_poll_until(struct pollfd *fds, nfds_t count, weft_time deadline)
 	free(many);
 	if (outside)
 		wf_sched_leave_gate();
+	if (r == -ESHUTDOWN)
+		return poll_alone(fds, count, deadline);
 	wf_budget_spend();
 	return r;
 }

@@ -539,6 +539,7 @@ static int wait_inside(struct wf_source *s, struct weft_fiber *me,
 	int r;
 
 	wait_begin(&wait, me);
+	wait.inside = me->kind == WF_THREAD;
 	r = arm_and_link(s, &node, want);
 	if (r != 0)
 		return r < 0 ? r : 0;
@@ -580,7 +581,7 @@ static int wait_outside(struct wf_source *s, uint64_t want, weft_time deadline)
 	if (me)
 		wf_waiter_end(me);
 	wf_sched_leave_gate();
-	return r;
+	return r == -ESHUTDOWN ? wait_alone(s, want, deadline) : r;
 }
 
 int wf_source_wait(struct wf_source *s, uint64_t want, weft_time deadline)

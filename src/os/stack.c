@@ -40,7 +40,7 @@ static struct class
 	size_t reserved;     /* promises given */
 	void **free;         /* stacks that nobody has, the last freed on top */
 	size_t free_count, free_capacity;
-	bool canaries; /* some stacks have a canary for a guard */
+	_Atomic bool canaries; /* some stacks have a canary for a guard */
 } classes[WF_STACK_CLASSES];
 
 static unsigned caches_;
@@ -119,7 +119,7 @@ static bool protect(void *stack, size_t size)
 static void put_canary(struct class *c, void *stack)
 {
 	*(uint64_t *)stack = WF_STACK_CANARY;
-	c->canaries = true;
+	atom_store_rlx(&c->canaries, true);
 }
 
 /*
@@ -130,18 +130,14 @@ static int guard(struct class *c, void *stack, size_t size)
 {
 	long r;
 
-	switch (guard_) {
-	case WEFT_GUARD_INSTALL:
+	if (guard_ == WEFT_GUARD_INSTALL) {
 		r = wf_call(madvise, stack, size, MADV_GUARD_INSTALL_);
-		return r < 0 ? -ENOMEM : 0;
-	case WEFT_GUARD_MPROTECT:
-		if (protect(stack, size))
-			return 0;
-		break;
-	default:
-		break;
+		/* Locked memory (mlockall) cannot have such guards. */
+		if (r != -EINVAL)
+			return r < 0 ? -ENOMEM : 0;
 	}
-	put_canary(c, stack);
+	if (guard_ == WEFT_GUARD_CANARY || !protect(stack, size))
+		put_canary(c, stack);
 	return 0;
 }
 
@@ -149,7 +145,7 @@ uint64_t *wf_stack_canary(void *stack, int class)
 {
 	uint64_t page;
 
-	if (!classes[class].canaries)
+	if (!atom_load_rlx(&classes[class].canaries))
 		return NULL;
 	if (guard_ == WEFT_GUARD_CANARY)
 		return stack;

@@ -42,8 +42,37 @@ void wf_signals_block(sigset_t *old)
 	pthread_sigmask(SIG_SETMASK, &set, old);
 }
 
+static void take_sigpipe(void)
+{
+	struct timespec none = {0};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	sigtimedwait(&set, NULL, &none);
+}
+
+void wf_sigpipe_block(sigset_t *old)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &set, old);
+}
+
+void wf_sigpipe_restore(const sigset_t *old, bool raised)
+{
+	if (raised && !sigismember(old, SIGPIPE))
+		take_sigpipe();
+	pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
+/* What fibers' writes to closed pipes have left pending goes with the mask. */
 void wf_signals_restore(const sigset_t *old)
 {
+	if (!sigismember(old, SIGPIPE))
+		take_sigpipe();
 	pthread_sigmask(SIG_SETMASK, old, NULL);
 }
 

@@ -25,6 +25,13 @@ void wf_signals_block(sigset_t *old);
 void wf_signals_restore(const sigset_t *old);
 
 /*
+ * Around a write to a pipe by a thread that may not have SIGPIPE blocked; the
+ * signal is taken back if the write has `raised` it.
+ */
+void wf_sigpipe_block(sigset_t *old);
+void wf_sigpipe_restore(const sigset_t *old, bool raised);
+
+/*
  * A stack for signal handlers, so that the handler for an overflowing stack has
  * one.  Replaces none that is there already.
  * Errors: -ENOMEM.
