@@ -1,0 +1,306 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Does weft reach its floors on this machine?
+
+Runs the bench programs of a build tree, each beside what it is compared with
+and in turns with it, and prints a line for each floor:
+
+    name figure floor ok|short
+
+A floor is `<=4350`, `<100` or `>=0.9`; figures of `ratio` names are medians of
+the ratios of each round.  A figure without a floor stands beside another, to
+judge it by; it has `-` instead.  Exit status 0: nothing is short.
+
+    figures.py --build build             all, in less than ten minutes
+    figures.py --build build --quick     few short rounds: for a first look
+    figures.py --build build --only echo.50 --only timers
+
+Servers are pinned to one CPU and clients to another where that is said; so two
+CPUs are needed, and nothing else should run on them.
+"""
+import argparse
+import collections
+import operator
+import os
+import pathlib
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+import compare  # noqa: E402: beside this file
+
+SERVER_CPU, CLIENT_CPU = "1", 0
+LONGEST = 120  # seconds that any program may take
+TESTS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge}
+
+Plan = collections.namedtuple("Plan", "build rounds seconds fibers")
+
+
+class Short(Exception):
+    """A program is not there, or did not do what it should."""
+
+
+class Table:
+    """Prints the figures, and remembers whether one was short."""
+
+    def __init__(self):
+        self.short = False
+
+    def add(self, name, figure, floor="-"):
+        verdict = "-"
+        if floor != "-":
+            test, limit = re.fullmatch(r"([<>=]+)([\d.]+)", floor).groups()
+            good = TESTS[test](figure, float(limit))
+            verdict = "ok" if good else "short"
+            self.short |= not good
+        print(f"{name} {figure:.3f} {floor} {verdict}", flush=True)
+
+    def fail(self, name, problem):
+        self.short = True
+        print(f"{name}: {problem}", file=sys.stderr)
+
+
+def middle(rounds, of):
+    return statistics.median(of(results) for results in rounds)
+
+
+def ratio(rounds, side, to, name):
+    """The median over the rounds of one server's figure to another's."""
+    return middle(rounds, lambda r: r[side][name] / r[to][name])
+
+
+# Programs that print `name value unit`.
+
+def bench(plan, name):
+    return str(plan.build / "tests" / "bench" / name)
+
+
+def example(plan, name):
+    return str(plan.build / "examples" / name)
+
+
+def output(command):
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True,
+                              timeout=LONGEST, check=True)
+    except (OSError, subprocess.SubprocessError) as problem:
+        raise Short(problem) from problem
+    return done.stdout
+
+
+def run(command, cpu=None):
+    pin = ["taskset", "-c", cpu] if cpu is not None else []
+    lines = (line.split() for line in output(pin + command).splitlines())
+    return {name: float(value) for name, value, _ in lines}
+
+
+def in_turns(plan, *commands, cpu=None):
+    return [[run(command, cpu) for command in commands]
+            for _ in range(plan.rounds)]
+
+
+def switch(plan, table):
+    rounds = in_turns(plan, [bench(plan, "switch")],
+                      [bench(plan, "limits/fcontext")], cpu=SERVER_CPU)
+    for kind in ("", ".inexact"):
+        table.add(f"switch{kind}.ratio_to_fcontext", middle(
+            rounds, lambda r: r[0]["switch.raw" + kind] /
+            r[1]["fcontext.switch" + kind]), "<=1.0")
+
+
+def yields(plan, table):
+    rounds = in_turns(plan, [bench(plan, "yield")], [bench(plan, "switch")])
+    for fibers in ("2", "1000"):
+        table.add(f"yield.{fibers}.ratio_to_switch", middle(
+            rounds, lambda r: r[0]["yield." + fibers] / r[1]["switch.raw"]),
+            "<=5.0")
+
+
+def memory(plan, table):
+    held = run([bench(plan, "memory"), "-n", str(plan.fibers)])
+    for name, floor in (("resident", "<=4350"), ("page_tables", "<=140"),
+                        ("mappings", "<100"), ("ratio", "<=1.3")):
+        table.add(f"memory.{name}", held[f"memory.{name}"], floor)
+
+
+def timers(plan, table):
+    rounds = in_turns(plan, [bench(plan, "timers"), "-n", "1000"])
+    table.add("timers.insert_cancel",
+              middle(rounds, lambda r: r[0]["timers.insert_cancel"]), "<=40")
+
+
+# Servers, and the load program.
+
+def echo_servers(plan):
+    """The raw loop, and weft's."""
+    return ([bench(plan, "limits/echo_epoll"), "127.0.0.1:0"],
+            [example(plan, "echo"), "-w", "1", "127.0.0.1:0"])
+
+
+def load_options(plan, **given):
+    options = {"load": bench(plan, "load"), "seconds": plan.seconds,
+               "warmup": 0.5, "bytes": 64, "connections": 1, "rate": None,
+               "http": None, "blocking": False, "spin": False,
+               "cpu_client": None, "cpu_server": None}
+    return argparse.Namespace(**{**options, **given})
+
+
+def load_each(plan, servers, **given):
+    """Rounds of one dictionary of results a server."""
+    options = load_options(plan, **given)
+    rounds = []
+    for _ in range(plan.rounds):
+        results = (compare.measure(options, server) for server in servers)
+        rounds.append([{name: value for name, (value, _) in r.items()}
+                       for r in results])
+    return rounds
+
+
+def echo(connections, floor):
+    def measure(plan, table):
+        rounds = load_each(plan, echo_servers(plan), connections=connections,
+                           cpu_server=SERVER_CPU, cpu_client=CLIENT_CPU)
+        name = f"echo.{connections}"
+        table.add(f"{name}.cpu_ratio", ratio(rounds, 1, 0, "cpu_per_request"),
+                  floor)
+        table.add(f"{name}.p99_ratio", ratio(rounds, 1, 0, "latency.p99"),
+                  "<=1.3")
+    return measure
+
+
+def count_calls(plan, connections):
+    """Requests, and the calls that strace counted meanwhile, by name."""
+    options = load_options(plan, connections=connections, warmup=0)
+    server = echo_servers(plan)[1]
+    with compare.Server(server, SERVER_CPU) as running, \
+            tempfile.NamedTemporaryFile("r") as counts:
+        tracer = subprocess.Popen(["strace", "-c", "-f", "-p",
+                                   str(running.process.pid), "-o", counts.name],
+                                  stderr=subprocess.PIPE, text=True)
+        try:
+            if "attached" not in tracer.stderr.readline():
+                raise Short("strace may not attach")
+            lines = output(compare.load_command(options) + [running.address])
+        finally:
+            tracer.send_signal(signal.SIGINT)
+            tracer.communicate(timeout=LONGEST)
+        table = counts.read()
+    requests = float(re.search(r"^requests (\d+)", lines, re.M)[1])
+    calls = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ )? *(\w+)$",
+                       table, re.M)
+    # Each connection has had one reply before the load began.
+    return requests + connections, {name: int(n) for n, name in calls}
+
+
+def calls_per_request(plan, table):
+    """A hundredth is left for the first and the last one of a connection."""
+    if not shutil.which("strace"):
+        raise Short("strace is not installed")
+    requests, calls = count_calls(plan, 50)
+    for name, spelled in (("recv", ("recvfrom", "read")),
+                          ("send", ("sendto", "write"))):
+        count = sum(calls.get(call, 0) for call in spelled)
+        table.add(f"echo.{name}_per_request", count / requests, "<=1.01")
+
+
+def one_connection(plan, table):
+    """Neither is pinned; a spinning raw loop shows what there is to win."""
+    raw, weft = echo_servers(plan)
+    spinning = raw[:1] + ["--spin", "50"] + raw[1:]
+    rounds = load_each(plan, (raw, weft, spinning), blocking=True)
+    table.add("one_connection.round_trip_ratio",
+              ratio(rounds, 1, 0, "latency.p50"), "<=0.45")
+    table.add("one_connection.round_trip_ratio.raw_spinning",
+              ratio(rounds, 2, 0, "latency.p50"))
+    for side, name in enumerate(("raw", "weft", "raw_spinning")):
+        table.add(f"one_connection.round_trip.{name}",
+                  middle(rounds, lambda r: r[side]["latency.p50"]))
+
+
+def slow_connection(plan, table):
+    rounds = load_each(plan, echo_servers(plan), rate=1000)
+    table.add("one_connection.1000_per_second.cpu_ratio",
+              ratio(rounds, 1, 0, "cpu_per_request"), "<=1.3")
+
+
+def wrk(plan, server):
+    with compare.Server(server, SERVER_CPU) as running:
+        said = output(["taskset", "-c", str(CLIENT_CPU), "wrk", "-t", "1",
+                       "-c", "1000", "-d", f"{max(1, round(plan.seconds))}s",
+                       f"http://{running.address}/file"])
+    if "Non-2xx" in said:
+        raise Short(f"{server[0]}: answers other than 200")
+    return {"rate": float(re.search(r"Requests/sec: *([\d.]+)", said)[1])}
+
+
+def http(plan, table):
+    if not shutil.which("wrk"):
+        raise Short("wrk is not installed")
+    with tempfile.TemporaryDirectory() as root:
+        (pathlib.Path(root) / "file").write_bytes(os.urandom(1024))
+        os.chmod(root, 0o755)
+        servers = ([bench(plan, "limits/http_epoll"), "-d", root,
+                    "127.0.0.1:0"],
+                   [example(plan, "httpd"), "-w", "1", "-d", root,
+                    "127.0.0.1:0"])
+        rounds = [[wrk(plan, server) for server in servers]
+                  for _ in range(plan.rounds)]
+    table.add("http.1000.rate_ratio", ratio(rounds, 1, 0, "rate"), ">=0.9")
+
+
+FIGURES = {
+    "switch": switch,
+    "yield": yields,
+    "memory": memory,
+    "timers": timers,
+    "echo.50": echo(50, "<=1.08"),
+    "echo.1000": echo(1000, "<=1.12"),
+    "echo.10000": echo(10000, "<=1.20"),
+    "echo.calls": calls_per_request,
+    "one_connection": one_connection,
+    "one_connection.1000_per_second": slow_connection,
+    "http": http,
+}
+
+
+def parse():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default="build",
+                        metavar="DIR", help="the build tree, default ./build")
+    parser.add_argument("--only", action="append", metavar="NAME",
+                        choices=FIGURES, help="; ".join(FIGURES))
+    parser.add_argument("--rounds", type=int, help="default 7, quick 3")
+    parser.add_argument("--quick", action="store_true")
+    args = parser.parse_args()
+    if not (args.build / "tests" / "bench" / "load").is_file():
+        parser.error(f"{args.build}: no bench programs there")
+    return args
+
+
+def main():
+    args = parse()
+    rounds = args.rounds or (3 if args.quick else 7)
+    plan = Plan(args.build.resolve(), rounds, 0.7 if args.quick else 2,
+                100000 if args.quick else 1000000)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    table = Table()
+    for name in args.only or FIGURES:
+        began = time.monotonic()
+        try:
+            FIGURES[name](plan, table)
+        except (Short, RuntimeError, OSError) as problem:
+            table.fail(name, problem)
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+    sys.exit(table.short)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memory.c - what do COUNT parked fibers, each with its guard, hold?
+ *
+ *   memory.resident      bytes of memory each, handle and stack
+ *   memory.page_tables   bytes of page tables each
+ *   memory.mappings      how many more there are, in all
+ *   memory.spawn_park    time to make one and to run it until it parks
+ *   memory.touch         time to touch one page of 64 KiB, in one mapping of
+ *                        as many: the least that a parked fiber can do
+ *   memory.ratio         of the two times
+ *
+ * Fibers and pages take turns in one process.  `.first` is the first turn,
+ * when the host may not have backed the memory yet, `.second` the next one,
+ * and the plain name the median of all from the second on.  What is held is
+ * the median of all turns.
+ */
+#include <stdbool.h>
+#include <sys/mman.h>
+
+#include "core/waiter.h"
+#include "fibers.h"
+
+#define ROUNDS 6
+#define STRIDE (64UL << 10)
+
+/* What the process holds. */
+struct held {
+	double resident, page_tables; /* bytes */
+	double mappings;
+};
+
+/* The KiB in the line of a file under /proc/self that begins with `name`. */
+static double proc_bytes(const char *path, const char *name)
+{
+	FILE *file = fopen(path, "r");
+	char line[256];
+	double kib = -1;
+
+	if (!file)
+		bench_die("%s: %s", path, strerror(errno));
+	while (fgets(line, sizeof(line), file))
+		if (strncmp(line, name, strlen(name)) == 0)
+			kib = strtod(line + strlen(name), NULL);
+	fclose(file);
+	if (kib < 0)
+		bench_die("%s: no %s", path, name);
+	return kib * 1024;
+}
+
+static double count_mappings(void)
+{
+	FILE *file = fopen("/proc/self/maps", "r");
+	double lines = 0;
+	int c;
+
+	if (!file)
+		bench_die("/proc/self/maps: %s", strerror(errno));
+	while ((c = getc(file)) != EOF)
+		lines += c == '\n';
+	fclose(file);
+	return lines;
+}
+
+static struct held held_now(void)
+{
+	return (struct held){
+		.resident = proc_bytes("/proc/self/smaps_rollup", "Rss:"),
+		.page_tables = proc_bytes("/proc/self/status", "VmPTE:"),
+		.mappings = count_mappings(),
+	};
+}
+
+/* One worker: none of this is shared between threads. */
+static struct {
+	size_t count, parked;
+	bool over;
+	struct weft_fiber **fibers;
+	struct held before;
+	struct {
+		double resident, page_tables, mappings, spawn, touch, ratio;
+	} round[ROUNDS];
+	int now; /* the round */
+} all;
+
+static void *sleeper(void *arg)
+{
+	(void)arg;
+	all.parked++;
+	while (!all.over)
+		wf_park(weft_self(), WEFT_FOREVER);
+	return NULL;
+}
+
+static double each(uint64_t began)
+{
+	return (double)(bench_now() - began) / (double)all.count;
+}
+
+static double spawn_all(void)
+{
+	uint64_t began = bench_now();
+
+	all.parked = 0;
+	all.over = false;
+	for (size_t i = 0; i < all.count; i++)
+		fibers_spawn(&all.fibers[i], sleeper, NULL);
+	while (all.parked < all.count)
+		weft_yield();
+	return each(began);
+}
+
+static void join_all(void)
+{
+	all.over = true;
+	for (size_t i = 0; i < all.count; i++)
+		wf_unpark(all.fibers[i]);
+	for (size_t i = 0; i < all.count; i++)
+		fibers_join(all.fibers[i]);
+}
+
+static int fiber_round(void *arg)
+{
+	struct held now;
+
+	(void)arg;
+	all.round[all.now].spawn = spawn_all();
+	now = held_now();
+	join_all();
+	all.round[all.now].resident =
+		(now.resident - all.before.resident) / (double)all.count;
+	all.round[all.now].page_tables =
+		(now.page_tables - all.before.page_tables) / (double)all.count;
+	all.round[all.now].mappings = now.mappings - all.before.mappings;
+	return 0;
+}
+
+static double touch_round(void)
+{
+	size_t bytes = all.count * STRIDE;
+	char *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t began;
+	double ns;
+
+	if (base == MAP_FAILED)
+		bench_die("mmap of %zu bytes: %s", bytes, strerror(errno));
+	madvise(base, bytes, MADV_NOHUGEPAGE);
+	began = bench_now();
+	for (size_t i = 1; i <= all.count; i++)
+		*(volatile char *)(base + i * STRIDE - 64) = 1;
+	ns = each(began);
+	munmap(base, bytes);
+	return ns;
+}
+
+/* A figure of the rounds from `first` on; `offset` is that of its field. */
+static double middle(int first, size_t offset)
+{
+	double values[ROUNDS];
+
+	for (int i = first; i < ROUNDS; i++)
+		memcpy(&values[i - first], (char *)&all.round[i] + offset,
+		       sizeof(*values));
+	return median(values, (size_t)(ROUNDS - first));
+}
+
+#define MIDDLE(first, field)                                                   \
+	middle(first,                                                          \
+	       (size_t)((char *)&all.round[0].field - (char *)&all.round[0]))
+
+static void report_all(void)
+{
+	report("memory.resident", MIDDLE(0, resident), "bytes");
+	report("memory.page_tables", MIDDLE(0, page_tables), "bytes");
+	report("memory.mappings", MIDDLE(0, mappings), "count");
+	report("memory.spawn_park.first", all.round[0].spawn, "ns");
+	report("memory.spawn_park.second", all.round[1].spawn, "ns");
+	report("memory.spawn_park", MIDDLE(1, spawn), "ns");
+	report("memory.touch.first", all.round[0].touch, "ns");
+	report("memory.touch.second", all.round[1].touch, "ns");
+	report("memory.touch", MIDDLE(1, touch), "ns");
+	report("memory.ratio.second", all.round[1].ratio, "ratio");
+	report("memory.ratio", MIDDLE(1, ratio), "ratio");
+}
+
+int main(int argc, char **argv)
+{
+	struct fibers f = {
+		.what = "Memory and time of parked fibers.  A million need "
+			"4 GiB.",
+		.count = 1000000,
+	};
+
+	fibers_parse(&f, argc, argv);
+	all.count = f.count;
+	all.fibers = malloc(f.count * sizeof(*all.fibers));
+	if (!all.fibers)
+		bench_die("%s", strerror(errno));
+	/* Resident from here on, and so in no figure. */
+	memset(all.fibers, 1, f.count * sizeof(*all.fibers));
+	all.before = held_now();
+	for (all.now = 0; all.now < ROUNDS; all.now++) {
+		fibers_run(1, fiber_round, NULL);
+		all.round[all.now].touch = touch_round();
+		all.round[all.now].ratio =
+			all.round[all.now].spawn / all.round[all.now].touch;
+	}
+	report_all();
+	return 0;
+}
