@@ -35,6 +35,13 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+/* They keep what they know of a thread in its thread-locals. */
+#if defined(WF_ASAN) || defined(WF_TSAN)
+#define SAN_BASE_FIXED 1
+#else
+#define SAN_BASE_FIXED 0
+#endif
+
 struct wf_san {
 #if defined(WF_ASAN)
 	void *fake;         /* ASan's fake stack while the context is away */

@@ -97,7 +97,7 @@ int wf_adopt_begin(struct wf_adoption *a, void *scratch, size_t size)
 {
 	int r;
 
-	if (!WF_BASE_SWITCHED)
+	if (!WF_BASE_SWITCHED || SAN_BASE_FIXED)
 		return -ENOTSUP;
 	if (!wf_gate_enter())
 		return -ESRCH;

@@ -32,7 +32,8 @@ struct wf_adoption {
  * least, to be kept until wf_adopt_end() has returned.
  *
  * Context: a thread that is no fiber; it comes back on a worker.
- * Errors: -ESRCH no runtime; -ENOMEM; -ENOTSUP this port cannot switch bases.
+ * Errors: -ESRCH no runtime; -ENOMEM; -ENOTSUP this port cannot switch bases,
+ * or a sanitizer is in the way.
  */
 int wf_adopt_begin(struct wf_adoption *a, void *scratch, size_t size);
 

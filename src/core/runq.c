@@ -31,17 +31,22 @@ static void prefetch_stack(struct wf_link *n)
 
 /* --- the ring --- */
 
-static bool ring_push(struct wf_runq *q, struct weft_fiber *f)
+static bool ring_full(struct wf_runq *q)
+{
+	/* acquire [ring-taken] */
+	uint32_t head = atom_load_acq(&q->head);
+
+	return atom_load_rlx(&q->tail) - head == WF_RUNQ_CAP;
+}
+
+/* From here on the fiber is a thief's to touch. */
+static void ring_push(struct wf_runq *q, struct weft_fiber *f)
 {
 	uint32_t tail = atom_load_rlx(&q->tail);
 
-	/* acquire [ring-taken] */
-	if (tail - atom_load_acq(&q->head) == WF_RUNQ_CAP)
-		return false;
 	atom_store_rlx(&q->ring[tail % WF_RUNQ_CAP], f);
 	/* release [ring-filled] */
 	atom_store_rel(&q->tail, tail + 1);
-	return true;
 }
 
 /* Up to `max` fibers from the head, oldest first; at most half, rounded up. */
@@ -120,8 +125,8 @@ struct weft_fiber *wf_runq_pop(struct wf_runq *q)
 /* Move up to `n` fibers from the head of a list into the ring. */
 static void share_from(struct wf_runq *q, struct wf_list *l, uint32_t n)
 {
-	while (n-- && l->head && ring_push(q, fiber_of(l->head)))
-		take(q, l, l->head);
+	while (n-- && l->head && !ring_full(q))
+		ring_push(q, take(q, l, l->head));
 }
 
 bool wf_runq_share(struct wf_runq *q)

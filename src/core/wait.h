@@ -98,8 +98,8 @@ void wf_wakes_fire(struct wf_wakes *l, struct wf_carrier *here);
  * Sleep until fired or `deadline`.  Returns the index of the node that fired.
  * After an error nobody will fire, and the caller unlinks the nodes.
  *
- * Errors: -ETIMEDOUT; -ECANCELED, unless `shielded`; -ESHUTDOWN the wait is of a
- * thread inside a runtime that ends: it leaves and waits by itself.
+ * Errors: -ETIMEDOUT; -ECANCELED, unless `shielded`; -ESHUTDOWN the wait is of
+ * a thread inside a runtime that ends: it leaves and waits by itself.
  */
 int wf_wait_sleep(struct wf_wait *w, weft_time deadline, bool shielded);
 

@@ -356,8 +356,10 @@ void wf_stack_flush(struct wf_stack_cache *cache)
 	for (int i = 0; i < WF_STACK_CLASSES; i++) {
 		struct wf_stack_shelf *s = &cache->shelves[i];
 
-		pool_put(i, s->stacks, s->count);
-		unreserve(i, s->credit);
+		if (s->count)
+			pool_put(i, s->stacks, s->count);
+		if (s->credit)
+			unreserve(i, s->credit);
 		s->count = s->credit = 0;
 	}
 }
