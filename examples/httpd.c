@@ -28,43 +28,47 @@ enum { LINE = 8192, PART = 16384 };
 static int root; /* the directory */
 
 /*
- * 200 and the file, or the status that says why not.  The kernel sees to it
- * that neither ".." nor a symbolic link leads out of the directory.
- *
- * Not inlined, because errno may only be looked at in a function that does not
- * wait: the compiler takes it for granted that errno stays where it is.
+ * A file, or the negative status that says why not.  The kernel sees to it that
+ * neither ".." nor a symbolic link leads out of the directory.  Not inlined, as
+ * a function that waits must not look at errno: it may change threads.
  */
-__attribute__((noinline)) static int open_file(const char *path, int *file,
-					       off_t *size)
+__attribute__((noinline)) static int open_file(const char *path, off_t *size)
 {
 	struct open_how how = {
 		.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
 	};
+	int file = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
 	struct stat st;
 
-	*file = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
-	if (*file < 0)
-		return errno == EMFILE || errno == ENFILE ? 503 : 404;
-	if (fstat(*file, &st) < 0 || !S_ISREG(st.st_mode)) {
-		close(*file);
-		*file = -1;
-		return 404;
+	if (file < 0)
+		return errno == EMFILE || errno == ENFILE ? -503 : -404;
+	if (fstat(file, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(file);
+		return -404;
 	}
 	*size = st.st_size;
-	return 200;
+	return file;
 }
 
-/* Send the `used` bytes of `part`, and after them `left` bytes of the file. */
+/*
+ * Send the `used` bytes of `part`, and after them `left` bytes of the file.
+ * What is small is most likely in memory and read at once; for what is large
+ * weft_read() sees to it that only this fiber waits for the disk.
+ */
 static int send_file(int fd, char *part, size_t used, int file, off_t left)
 {
 	int err;
 
 	do {
-		off_t room = (off_t)(PART - used);
-		ssize_t n = left < room ? left : room;
+		size_t room = PART - used;
+		ssize_t n = 0;
 
-		if (n > 0 && (n = read(file, part + used, (size_t)n)) <= 0)
+		if (left > (off_t)room)
+			n = weft_read(file, part + used, room);
+		else if (left > 0)
+			n = read(file, part + used, (size_t)left);
+		if (left > 0 && n <= 0)
 			return -EIO;
 		left -= n;
 		err = weft_write_all_until(fd, part, used + (size_t)n, NULL,
@@ -78,29 +82,22 @@ static int send_file(int fd, char *part, size_t used, int file, off_t left)
 static int answer(int fd, const struct http_request *rq, int status)
 {
 	bool keep = rq->keep && !rq->close;
-	int file = -1, err;
-	char part[PART];
+	/* An idle connection has none, and the last one freed is still hot. */
+	char *part = malloc(PART);
 	off_t size = 0;
+	int file, err;
 	size_t used;
 
-	if (!status)
-		status = open_file(rq->path, &file, &size);
-	used = http_write_head(part, status, size, keep);
+	if (!part)
+		return -ENOMEM;
+	file = status ? -status : open_file(rq->path, &size);
+	used = http_write_head(part, file < 0 ? -file : 200, (size_t)size,
+			       keep);
 	err = send_file(fd, part, used, file, rq->head ? 0 : size);
 	if (file >= 0)
-		close(file);
+		weft_close(file);
+	free(part);
 	return err < 0 ? err : keep;
-}
-
-/* Let the client take the last answer: a close on unread bytes resets. */
-static void drain(int fd)
-{
-	weft_time deadline = weft_after(WEFT_SEC(1));
-	char rest[1024];
-
-	weft_shutdown(fd, SHUT_WR);
-	while (weft_read_until(fd, rest, sizeof rest, deadline) > 0)
-		;
 }
 
 static void *serve(void *arg)
@@ -115,7 +112,7 @@ static void *serve(void *arg)
 		status = http_read(&rq, &in, weft_after(PATIENCE));
 	while (status >= 0 && (status = answer(fd, &rq, status)) > 0);
 	if (status == 0)
-		drain(fd);
+		serve_drain(fd);
 	weft_close(fd);
 	return NULL;
 }

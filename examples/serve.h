@@ -102,6 +102,20 @@ static inline int serve_connections(const struct serve *s, weft_fn fn)
 	return fd;
 }
 
+/*
+ * Let the peer take the last that was sent: closing a connection on which
+ * something is still to be read resets it.
+ */
+static inline void serve_drain(int fd)
+{
+	weft_time deadline = weft_after(WEFT_SEC(1));
+	char rest[1024];
+
+	weft_shutdown(fd, SHUT_WR);
+	while (weft_read_until(fd, rest, sizeof rest, deadline) > 0)
+		;
+}
+
 /* Say what went wrong with `what`; the exit status of the program. */
 static inline int serve_failed(const struct serve *s, const char *what, int err)
 {
