@@ -30,6 +30,7 @@ struct wf_worker {
 	struct wf_stack_cache stacks;  /* owner */
 	struct wf_rng rng;             /* owner */
 	uint32_t fruitless;            /* owner: spins in a row */
+	bool slept_long;               /* owner: when it slept last */
 	struct wf_carrier *carrier;    /* owner */
 	_Atomic uint32_t asleep WF_ALIGNED(WF_CACHE_LINE); /* see idle.h */
 	struct wf_poll poll; /* owner waits, anyone may */

@@ -13,10 +13,11 @@
 #include "io/source.h"
 #include "os/clock.h"
 
-#define EVENTS    64 /* fibers woken at a time, so that they are still cached */
-#define AHEAD     4  /* events whose sources are fetched early */
-#define INJECTED  32 /* taken in one pass */
-#define FRUITLESS 3  /* spins in vain, then none until a wait was short */
+#define EVENTS     64 /* fibers woken at a time, so that they are still cached */
+#define AHEAD      4  /* events whose sources are fetched early */
+#define INJECTED   32 /* taken in one pass */
+#define LONG_SLEEP WEFT_USEC(50)
+#define FRUITLESS  3 /* spins in vain, then none until a wait was short */
 
 struct wf_loop_options wf_loop_options;
 void (*wf_worker_at_over)(void);
@@ -117,12 +118,13 @@ static unsigned take_injected(struct wf_worker *w)
 	return n;
 }
 
-static void pass(struct wf_carrier *here)
+static void pass(struct wf_carrier *here, bool poll)
 {
 	struct wf_worker *w = here->worker;
 
 	w->turns = WF_TURNS;
-	serve_poll(here, &w->poll);
+	if (poll)
+		serve_poll(here, &w->poll);
 	serve_timers(here, &w->timers, wf_clock_now());
 	take_injected(w);
 	stop_if_asked(here);
@@ -159,12 +161,17 @@ static struct weft_fiber *steal(struct wf_carrier *here)
 	return wf_sched_pick(w);
 }
 
+/*
+ * After a long sleep there will hardly be an event right away, and the call to
+ * sleep would report it just as well.
+ */
 static struct weft_fiber *look(struct wf_carrier *here, bool searching)
 {
+	struct wf_worker *w = here->worker;
 	struct weft_fiber *f;
 
-	pass(here);
-	f = wf_sched_pick(here->worker);
+	pass(here, !w->slept_long);
+	f = wf_sched_pick(w);
 	return f || !searching ? f : steal(here);
 }
 
@@ -177,6 +184,7 @@ static struct weft_fiber *spin(struct wf_carrier *here)
 
 	if (wf_loop_options.spin <= 0 || w->fruitless >= FRUITLESS)
 		return NULL;
+	w->slept_long = false;
 	end = wf_time_add(wf_clock_now(), wf_loop_options.spin);
 	while (!f && !wf_worker_over() && wf_clock_now() < end)
 		f = look(here, true);
@@ -242,11 +250,13 @@ static void wait_for_events(struct wf_carrier *here)
 {
 	struct wf_worker *w = here->worker;
 	struct epoll_event events[EVENTS];
-	weft_time begin = wf_clock_now();
+	weft_time begin = wf_clock_now(), slept;
 	int n = wf_poll_wait(&w->poll, events, EVENTS,
 			     wf_wheel_next(&w->timers));
 
-	if (wf_clock_now() - begin < wf_loop_options.spin)
+	slept = wf_clock_now() - begin;
+	w->slept_long = slept > LONG_SLEEP;
+	if (slept < wf_loop_options.spin)
 		w->fruitless = 0;
 	dispatch_events(here, &w->poll, events, n);
 }
@@ -286,7 +296,7 @@ static struct weft_fiber *find(struct wf_carrier *here)
 	struct weft_fiber *f = NULL;
 	bool searching = false;
 
-	while (!wf_worker_over()) {
+	while (!f && !wf_worker_over()) {
 		if (!searching)
 			searching = wf_idle_search(&wf_runtime.idle);
 		f = look(here, searching);
@@ -295,6 +305,8 @@ static struct weft_fiber *find(struct wf_carrier *here)
 		if (f)
 			break;
 		searching = sleep_and_rise(here, searching);
+		/* What it woke up for, as a rule. */
+		f = wf_sched_pick(w);
 	}
 	if (searching)
 		found(w);
@@ -307,7 +319,7 @@ static struct weft_fiber *next(struct wf_carrier *here)
 	struct weft_fiber *f;
 
 	if (w->turns == 0)
-		pass(here);
+		pass(here, true);
 	w->turns--;
 	f = wf_sched_pick(w);
 	return f ? f : find(here);
