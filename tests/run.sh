@@ -93,6 +93,7 @@ build() {
 		generator='-G Ninja'
 	fi
 	CC=$cc cmake -S "$top" -B "$top/$dir" $generator \
+		-DWEFT_TESTS=ON -DWEFT_EXAMPLES=ON -DWEFT_BENCH=ON \
 		-DWEFT_WERROR="${WEFT_WERROR:-0}" $options &&
 		cmake --build "$top/$dir" --parallel "$jobs" --target $targets
 }
