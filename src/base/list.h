@@ -63,8 +63,11 @@ static inline struct wf_link *list_pop(struct wf_list *l)
 {
 	struct wf_link *n = l->head;
 
-	if (n)
-		list_remove(l, n);
+	if (!n)
+		return NULL;
+	l->head = n->next;
+	*(l->head ? &l->head->prev : &l->tail) = NULL;
+	n->next = NULL;
 	return n;
 }
 

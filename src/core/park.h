@@ -25,9 +25,8 @@
  *                             queue the fiber, else someone already has to
  *      dispatch, on a worker  if PARKED, swap in 0; then run the fiber
  *
- * Yielding leaves the word alone: on arrival the fiber is queued.  Ending
- * never sets PARKED again, so that an unpark that comes too late queues
- * nothing; spawn does not write the word.
+ * Yielding leaves the word alone.  Ending never sets PARKED again, so that an
+ * unpark that comes too late queues nothing; spawn does not write the word.
  *
  * No wakeup is lost: commit and unpark are read-modify-writes of one word, so
  * one comes first; if unpark does, commit sees PERMIT; if commit does, unpark

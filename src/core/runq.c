@@ -17,18 +17,6 @@ static struct weft_fiber *take(struct wf_runq *q, struct wf_list *l,
 	return fiber_of(n);
 }
 
-/* Fetch what the switch after this one will need first. */
-static void prefetch_stack(struct wf_link *n)
-{
-	char *sp;
-
-	if (!n)
-		return;
-	sp = fiber_of(n)->ctx.sp;
-	for (int line = 0; line < 4; line++)
-		wf_prefetch(sp + line * WF_CACHE_LINE);
-}
-
 /* --- the ring --- */
 
 static bool ring_full(struct wf_runq *q)
@@ -74,16 +62,11 @@ static uint32_t ring_take(struct wf_runq *q, struct weft_fiber **to,
 	}
 }
 
-bool wf_runq_offers(struct wf_runq *q)
-{
-	return atom_load_rlx(&q->tail) != atom_load_rlx(&q->head);
-}
-
 static struct weft_fiber *ring_pop(struct wf_runq *q)
 {
 	struct weft_fiber *f;
 
-	return wf_runq_offers(q) && ring_take(q, &f, 1) ? f : NULL;
+	return runq_offers(q) && ring_take(q, &f, 1) ? f : NULL;
 }
 
 /* --- the owner's part --- */
@@ -114,7 +97,7 @@ struct weft_fiber *wf_runq_pop(struct wf_runq *q)
 		return f;
 	if (q->woken.head) {
 		f = take(q, &q->woken, q->woken.head);
-		prefetch_stack(q->woken.head);
+		runq_prefetch(q);
 		return f;
 	}
 	if (q->fresh.tail)
@@ -134,12 +117,12 @@ bool wf_runq_share(struct wf_runq *q)
 	uint32_t half = q->count / 2;
 
 	/* One share at a time: what is offered has to be wanted first. */
-	if (!wf_runq_offers(q)) {
+	if (!runq_offers(q)) {
 		share_from(q, &q->woken, half);
-		if (!wf_runq_offers(q))
+		if (!runq_offers(q))
 			share_from(q, &q->fresh, half);
 	}
-	return wf_runq_offers(q);
+	return runq_offers(q);
 }
 
 struct weft_fiber *wf_runq_steal(struct wf_runq *to, struct wf_runq *from)

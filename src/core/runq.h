@@ -80,8 +80,42 @@ static inline void runq_spawn(struct wf_runq *q, struct weft_fiber *f)
 	q->count++;
 }
 
+/* Whether there is something to steal, at this moment.  Context: anyone. */
+static inline bool runq_offers(struct wf_runq *q)
+{
+	return atom_load_rlx(&q->tail) != atom_load_rlx(&q->head);
+}
+
+/* Fetch what the switch after the next one will need first. */
+static inline void runq_prefetch(struct wf_runq *q)
+{
+	struct wf_link *n = q->woken.head;
+	char *sp;
+
+	if (!n)
+		return;
+	sp = fiber_of(n)->ctx.sp;
+	for (int line = 0; line < 4; line++)
+		wf_prefetch(sp + line * WF_CACHE_LINE);
+}
+
 /* NULL if there is none. */
 struct weft_fiber *wf_runq_pop(struct wf_runq *q);
+
+/* The same; most of the time there are only woken ones. */
+static inline struct weft_fiber *runq_pop(struct wf_runq *q)
+{
+	struct weft_fiber *f;
+
+	if (unlikely(q->next || q->fresh.tail || !q->woken.head ||
+		     runq_offers(q)))
+		return wf_runq_pop(q);
+	q->streak = 0;
+	q->count--;
+	f = fiber_of(list_pop(&q->woken));
+	runq_prefetch(q);
+	return f;
+}
 
 /*
  * Put the older half into the ring, as much as fits, and say whether there is
@@ -103,8 +137,5 @@ static inline bool runq_shareable(const struct wf_runq *q)
  * faster: the caller goes on to the next victim either way.
  */
 struct weft_fiber *wf_runq_steal(struct wf_runq *to, struct wf_runq *from);
-
-/* Whether there is something to steal, at this moment. */
-bool wf_runq_offers(struct wf_runq *q);
 
 #endif

@@ -161,7 +161,7 @@ struct weft_fiber *wf_sched_pick(struct wf_worker *w)
 	/* Pinned fibers have a queue of their own, and every other turn. */
 	if (unlikely(!inbox_empty(&w->inbox)) && w->turns & 1)
 		return wf_inbox_pop(&w->inbox);
-	f = wf_runq_pop(&w->runq);
+	f = runq_pop(&w->runq);
 	feed_the_hungry(w);
 	return f ? f : wf_inbox_pop(&w->inbox);
 }
@@ -184,9 +184,9 @@ static WF_NOINLINE void bind_stack(struct weft_fiber *f, struct wf_worker *w)
 	wf_life_begin(f, wf_stack_take(&w->stacks, f->class), main_of_fiber);
 }
 
-static void make_ready(struct weft_fiber *f, struct wf_carrier *c)
+static inline void make_ready(struct weft_fiber *f, struct wf_carrier *c)
 {
-	if (!f->life)
+	if (unlikely(!f->life))
 		bind_stack(f, c->worker);
 	park_rise(f);
 	f->carrier = c;
@@ -196,25 +196,31 @@ static void make_ready(struct weft_fiber *f, struct wf_carrier *c)
 }
 
 static inline __attribute__((always_inline)) void
-switch_to(struct weft_fiber *from, struct weft_fiber *to, wf_departure then)
-{
-	struct wf_message message = {then, from, to}, *arrived;
-
-	san_leave(&from->life->san, &to->life->san, 0);
-	arrived = wf_context_switch(&from->ctx, &to->ctx, &message);
-	wf_arrive(from, arrived);
-}
-
-void wf_arrive(struct weft_fiber *self, struct wf_message *message)
+arrive(struct weft_fiber *self, struct wf_message *message)
 {
 	struct wf_carrier *here = self->carrier;
 
 	san_arrive(&self->life->san);
 	if (message->then)
 		message->then(message->from, here);
-	if (!self->own_base)
+	if (likely(!self->own_base))
 		wf_self_set(self);
 	carrier_leave(here);
+}
+
+void wf_arrive(struct weft_fiber *self, struct wf_message *message)
+{
+	arrive(self, message);
+}
+
+static inline __attribute__((always_inline)) void
+switch_to(struct weft_fiber *from, struct weft_fiber *to, wf_departure then)
+{
+	struct wf_message message = {then, from, to}, *arrived;
+
+	san_leave(&from->life->san, &to->life->san, 0);
+	arrived = wf_context_switch(&from->ctx, &to->ctx, &message);
+	arrive(from, arrived);
 }
 
 void wf_sched_leave(struct weft_fiber *self, wf_departure then)
@@ -237,6 +243,22 @@ static void requeue(struct weft_fiber *f, struct wf_carrier *here)
 	wf_sched_queue_here(f, here);
 }
 
+/*
+ * The owner's part of the queue is nobody else's to look at, and not shared
+ * until after the arrival, so a fiber may be put there before it has left.
+ */
+static void yield_to(struct weft_fiber *self, struct weft_fiber *next,
+		     struct wf_carrier *c)
+{
+	make_ready(next, c);
+	if (likely(!self->pinned)) {
+		runq_push(&c->worker->runq, self);
+		switch_to(self, next, NULL);
+	} else {
+		switch_to(self, next, requeue);
+	}
+}
+
 void wf_sched_yield(struct weft_fiber *self)
 {
 	struct wf_carrier *c = self->carrier;
@@ -245,9 +267,8 @@ void wf_sched_yield(struct weft_fiber *self)
 
 	if (unlikely(self->checked))
 		wf_life_check(self);
-	if (next) {
-		make_ready(next, c);
-		switch_to(self, next, requeue);
+	if (likely(next)) {
+		yield_to(self, next, c);
 	} else if (!w || w->turns == 0) {
 		switch_to(self, &c->loop, requeue);
 	} else {

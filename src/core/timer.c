@@ -45,7 +45,7 @@ static void insert(struct wf_wheel *w, struct wf_timer *t)
 	t->slot = (uint8_t)slot;
 	list_push(&w->slots[level][slot], &t->link);
 	w->used[level] |= UINT64_C(1) << slot;
-	w->count++;
+	atom_bump_rlx(&w->count);
 }
 
 static bool removed(struct wf_wheel *w, struct wf_timer *t)
@@ -56,7 +56,7 @@ static bool removed(struct wf_wheel *w, struct wf_timer *t)
 		return false;
 	if (list_empty(l))
 		w->used[t->level] &= ~(UINT64_C(1) << t->slot);
-	w->count--;
+	atom_store_rlx(&w->count, atom_load_rlx(&w->count) - 1);
 	return true;
 }
 
@@ -156,7 +156,7 @@ unsigned wf_wheel_expire(struct wf_wheel *w, weft_time now,
 	bool all = true;
 
 	spin_lock(&w->lock);
-	while (all && w->count && next_tick(w, &level, &slot, &tick) &&
+	while (all && wheel_used(w) && next_tick(w, &level, &slot, &tick) &&
 	       tick <= end) {
 		if (tick > w->now)
 			w->now = tick;
@@ -175,7 +175,7 @@ weft_time wf_wheel_next(struct wf_wheel *w)
 	bool any;
 
 	spin_lock(&w->lock);
-	any = w->count && next_tick(w, &level, &slot, &tick);
+	any = wheel_used(w) && next_tick(w, &level, &slot, &tick);
 	spin_unlock(&w->lock);
 	return any ? (weft_time)(tick << WF_TICK_BITS) : WEFT_FOREVER;
 }

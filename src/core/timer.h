@@ -38,8 +38,8 @@ struct wf_timer {
 
 struct wf_wheel {
 	struct wf_spin lock;
-	uint32_t count;
-	uint64_t now; /* the tick up to which all has been done */
+	_Atomic uint32_t count; /* lock; read by anyone */
+	uint64_t now;           /* the tick up to which all has been done */
 	uint64_t used[WF_WHEELS];
 	struct wf_list slots[WF_WHEELS][1 << WF_WHEEL_BITS];
 };
@@ -53,6 +53,12 @@ void wf_wheel_begin(struct wf_wheel *w, weft_time now);
  */
 void wf_timer_arm(struct wf_timer *t, struct wf_wheel *w,
 		  struct weft_fiber *fiber, weft_time deadline);
+
+/* Whether there are any timers, at this moment. */
+static inline bool wheel_used(struct wf_wheel *w)
+{
+	return atom_load_rlx(&w->count) != 0;
+}
 
 /* Make sure that nobody touches the timer any more. */
 void wf_timer_disarm(struct wf_timer *t);

@@ -20,6 +20,7 @@ int wf_poll_open(struct wf_poll *p)
 	if (r < 0)
 		return (int)r;
 	p->fd = (int)r;
+	atom_store_rlx(&p->added, 0);
 	r = wf_call(eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (r < 0)
 		goto close_epoll;
@@ -48,14 +49,19 @@ int wf_poll_add(struct wf_poll *p, int fd, uint64_t data)
 					  EPOLLPRI | EPOLLET,
 				.data.u64 = data};
 
-	return (int)wf_call(epoll_ctl, p->fd, EPOLL_CTL_ADD, fd, &e);
+	int r = (int)wf_call(epoll_ctl, p->fd, EPOLL_CTL_ADD, fd, &e);
+
+	if (r == 0)
+		atom_add_rlx(&p->added, 1);
+	return r;
 }
 
 void wf_poll_remove(struct wf_poll *p, int fd)
 {
 	struct epoll_event unused = {0};
 
-	wf_call(epoll_ctl, p->fd, EPOLL_CTL_DEL, fd, &unused);
+	if (wf_call(epoll_ctl, p->fd, EPOLL_CTL_DEL, fd, &unused) == 0)
+		atom_sub_rlx(&p->added, 1);
 }
 
 int wf_poll_try(struct wf_poll *p, struct epoll_event *events, int max)

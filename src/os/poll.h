@@ -13,11 +13,15 @@
 
 #include <sys/epoll.h>
 
+#include <stdbool.h>
+
+#include "base/atom.h"
 #include "weft/time.h"
 
 struct wf_poll {
 	int fd;
 	int wake_fd;
+	_Atomic uint32_t added; /* and not removed */
 };
 
 #define WF_POLL_WAKE UINT64_MAX /* the data of the wake descriptor's event */
@@ -41,6 +45,12 @@ int wf_poll_try(struct wf_poll *p, struct epoll_event *events, int max);
 
 /* Make a wait return, now or the next time; async-signal-safe. */
 void wf_poll_wake(struct wf_poll *p);
+
+/* Whether there can be any event but a wake. */
+static inline bool poll_used(struct wf_poll *p)
+{
+	return atom_load_rlx(&p->added) != 0;
+}
 
 /* Owner: the wake has been seen. */
 void wf_poll_drain(struct wf_poll *p);

@@ -123,9 +123,10 @@ static void pass(struct wf_carrier *here, bool poll)
 	struct wf_worker *w = here->worker;
 
 	w->turns = WF_TURNS;
-	if (poll)
+	if (poll && poll_used(&w->poll))
 		serve_poll(here, &w->poll);
-	serve_timers(here, &w->timers, wf_clock_now());
+	if (wheel_used(&w->timers))
+		serve_timers(here, &w->timers, wf_clock_now());
 	take_injected(w);
 	stop_if_asked(here);
 }
@@ -155,8 +156,10 @@ static struct weft_fiber *steal(struct wf_carrier *here)
 	for (uint32_t i = 0; i < others; i++) {
 		struct wf_worker *v = another(w, first + i);
 
-		serve_poll(here, &v->poll);
-		serve_timers(here, &v->timers, wf_clock_now());
+		if (poll_used(&v->poll))
+			serve_poll(here, &v->poll);
+		if (wheel_used(&v->timers))
+			serve_timers(here, &v->timers, wf_clock_now());
 	}
 	return wf_sched_pick(w);
 }
@@ -197,7 +200,7 @@ static struct weft_fiber *spin(struct wf_carrier *here)
 static bool others_offer(void)
 {
 	for (uint32_t i = 0; i < wf_runtime.count; i++)
-		if (wf_runq_offers(&wf_runtime.workers[i].runq))
+		if (runq_offers(&wf_runtime.workers[i].runq))
 			return true;
 	return false;
 }
