@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 
 #include "base/check.h"
 #include "base/sanitize.h"
@@ -17,6 +18,7 @@
 #include "os/feature.h"
 
 #define MADV_GUARD_INSTALL_ 102
+#define PIDFD_SELF_         (-10000) /* 6.14 */
 #define PAGE                ((size_t)4096)
 #define CHUNK_FIRST         ((size_t)4 << 20)
 #define CHUNK_LAST          ((size_t)4 << 30)
@@ -205,8 +207,27 @@ static int chunk_add(struct class *c, size_t stack)
 	return 0;
 }
 
-/* One more stack on the free list. */
-static int add(struct class *c, int class)
+/* Guard `count` stacks that lie side by side, in one call if that can be. */
+static int guard_all(struct class *c, int class, char *stack, size_t count)
+{
+	size_t size = wf_stack_guard_size(class);
+	struct iovec guards[BATCH];
+	int r = 0;
+
+	for (size_t i = 0; i < count; i++)
+		guards[i] =
+			(struct iovec){stack + i * wf_stack_size(class), size};
+	if (guard_ == WEFT_GUARD_INSTALL &&
+	    wf_call(process_madvise, PIDFD_SELF_, guards, count,
+		    MADV_GUARD_INSTALL_) == (long)(count * size))
+		return 0;
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = guard(c, guards[i].iov_base, size);
+	return r;
+}
+
+/* Up to `count` more stacks on the free list, at least one. */
+static int add(struct class *c, int class, size_t count)
 {
 	size_t size = wf_stack_size(class);
 	struct chunk *last;
@@ -216,15 +237,20 @@ static int add(struct class *c, int class)
 	if (!c->chunks || c->used + size > c->chunk[c->chunks - 1].size)
 		if ((r = chunk_add(c, size)) < 0)
 			return r;
-	if (c->ready == c->free_capacity && (r = list_grow(c)) < 0)
-		return r;
 	last = &c->chunk[c->chunks - 1];
 	stack = last->memory + c->used;
-	if ((r = guard(c, stack, wf_stack_guard_size(class))) < 0)
+	if (count > (last->size - c->used) / size)
+		count = (last->size - c->used) / size;
+	while (c->ready + count > c->free_capacity)
+		if ((r = list_grow(c)) < 0)
+			return r;
+	r = guard_all(c, class, stack, count);
+	if (r < 0)
 		return r;
-	c->used += size;
-	c->ready++;
-	c->free[c->free_count++] = stack;
+	c->used += count * size;
+	c->ready += count;
+	while (count--)
+		c->free[c->free_count++] = stack + count * size;
 	return 0;
 }
 
@@ -232,14 +258,12 @@ static int add(struct class *c, int class)
 static int cover(struct class *c, int class, size_t reserved)
 {
 	size_t need = reserved + (size_t)caches_ * cached(class);
-	size_t more = wf_stack_size(class) < (1 << 20) ? BATCH : 0;
+	size_t batch = wf_stack_size(class) < (1 << 20) ? BATCH : 1;
 	int r;
 
-	if (need <= c->ready)
-		return 0;
-	for (size_t goal = need + more; c->ready < goal;)
-		if ((r = add(c, class)) < 0)
-			return c->ready < need ? r : 0;
+	while (c->ready < need)
+		if ((r = add(c, class, batch)) < 0)
+			return r;
 	return 0;
 }
 
