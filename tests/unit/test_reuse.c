@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_reuse.c - numbers of descriptors that are closed and given out again
+ * under load: no byte goes to a connection that it was not meant for, and no
+ * number is closed twice.
+ */
+#include "support/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+TestSuite(reuse, .timeout = 60 * T_SLOW);
+
+#define CLIENTS 32
+
+struct load {
+	int lfd;
+	struct sockaddr_in at;
+	_Atomic uint64_t next, served;
+	uint64_t rounds;
+};
+
+/* Each connection says who it is, and everything on it has to say the same. */
+struct message {
+	uint64_t who, count;
+};
+
+static void *serve(void *arg)
+{
+	int fd = (int)(intptr_t)arg;
+	struct message m, first = {0};
+	uint64_t count = 0;
+
+	while (weft_read_full(fd, &m, sizeof m, NULL) == 0) {
+		if (count == 0)
+			first = m;
+		T_CHECK(m.who == first.who && m.count == count);
+		count++;
+		T_CHECK(weft_write_all(fd, &m, sizeof m, NULL) == 0);
+	}
+	T_CHECK(weft_close(fd) == 0);
+	return NULL;
+}
+
+static void *accept_all(void *arg)
+{
+	struct load *l = arg;
+	int fd;
+
+	while ((fd = weft_accept(l->lfd, NULL, NULL)) >= 0) {
+		l->served++;
+		T_CHECK(weft_spawn(NULL, NULL, serve, (void *)(intptr_t)fd) ==
+			0);
+	}
+	T_CHECK(fd == -EBADF);
+	return NULL;
+}
+
+static void converse(struct load *l, uint64_t who)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct linger none = {.l_onoff = 1};
+	struct message m, echo;
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+	T_CHECK(weft_connect(fd, (void *)&l->at, sizeof l->at) == 0);
+	for (uint64_t i = 0; i < 1 + who % 3; i++) {
+		m = (struct message){who, i};
+		T_CHECK(weft_write_all(fd, &m, sizeof m, NULL) == 0);
+		T_CHECK(weft_read_full(fd, &echo, sizeof echo, NULL) == 0);
+		T_CHECK(memcmp(&m, &echo, sizeof m) == 0);
+	}
+	T_CHECK(weft_close(fd) == 0);
+}
+
+static void *be_clients(void *arg)
+{
+	struct load *l = arg;
+	uint64_t who;
+
+	while ((who = l->next++) < l->rounds && !t_failed())
+		converse(l, who);
+	return NULL;
+}
+
+static int open_echo_close(void *arg)
+{
+	struct load l = {.rounds = t_scale(20000)};
+	struct weft_fiber *acceptor, *clients[CLIENTS];
+	socklen_t size = sizeof l.at;
+
+	(void)arg;
+	l.lfd = weft_listen("127.0.0.1:0", NULL);
+	T_CHECK(getsockname(l.lfd, (void *)&l.at, &size) == 0);
+	T_CHECK(weft_spawn(&acceptor, NULL, accept_all, &l) == 0);
+	for (int i = 0; i < CLIENTS; i++)
+		T_CHECK(weft_spawn(&clients[i], NULL, be_clients, &l) == 0);
+	for (int i = 0; i < CLIENTS; i++)
+		T_CHECK(weft_join(clients[i], NULL) == 0);
+	T_CHECK(weft_close(l.lfd) == 0);
+	T_CHECK(weft_join(acceptor, NULL) == 0);
+	T_CHECK(l.served == l.rounds);
+	return 0;
+}
+
+Test(reuse, no_byte_reaches_a_connection_that_has_another_ones_number)
+{
+	int fds = t_fds();
+
+	t_in_way(T_FIBER, open_echo_close, NULL);
+	t_in_way(T_FIBER_OF_2, open_echo_close, NULL);
+	cr_assert_eq(t_fds(), fds);
+}
+
+/* --- closed while others are inside --- */
+
+struct pair {
+	int fd[2];
+	uint64_t who;
+	_Atomic int bad;
+};
+
+/* Reads what its own pair says, until it is closed. */
+static void *read_own(void *arg)
+{
+	struct pair *p = arg;
+	uint64_t who;
+	ssize_t n;
+
+	while ((n = weft_read(p->fd[0], &who, sizeof who)) > 0)
+		T_CHECK(n == sizeof who && who == p->who);
+	T_CHECK(n == -EBADF);
+	p->bad++;
+	return NULL;
+}
+
+/*
+ * The readers wait, so the number is free only when they have left: whoever
+ * gets it next must find it quiet.
+ */
+static void *close_under_readers(void *arg)
+{
+	static _Atomic uint64_t identity;
+	size_t rounds = *(size_t *)arg;
+
+	for (size_t i = 0; i < rounds; i++) {
+		struct pair p = {.who = ++identity};
+		struct weft_fiber *f[2];
+
+		T_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, p.fd) == 0);
+		for (int k = 0; k < 2; k++)
+			T_CHECK(weft_spawn(&f[k], NULL, read_own, &p) == 0);
+		t_await_waiters(p.fd[0], 2);
+		T_CHECK(weft_write(p.fd[1], &p.who, sizeof p.who) ==
+			sizeof p.who);
+		T_CHECK(weft_close(p.fd[0]) == 0);
+		T_CHECK(weft_close(p.fd[1]) == 0);
+		for (int k = 0; k < 2; k++)
+			T_CHECK(weft_join(f[k], NULL) == 0);
+		T_CHECK(p.bad == 2);
+	}
+	return NULL;
+}
+
+static int churn(void *arg)
+{
+	size_t rounds = t_scale(2000);
+	struct weft_fiber *f[8];
+
+	(void)arg;
+	for (int i = 0; i < 8; i++)
+		T_CHECK(weft_spawn(&f[i], NULL, close_under_readers, &rounds) ==
+			0);
+	for (int i = 0; i < 8; i++)
+		T_CHECK(weft_join(f[i], NULL) == 0);
+	return 0;
+}
+
+Test(reuse, a_number_is_given_out_again_only_when_all_readers_have_left)
+{
+	int fds = t_fds();
+
+	t_in_way(T_FIBER, churn, NULL);
+	t_in_way(T_FIBER_OF_2, churn, NULL);
+	cr_assert_eq(t_fds(), fds);
+}
