@@ -68,10 +68,16 @@ void wf_idle_unrouse(struct wf_idle *i)
 	atom_add_sc(&i->word, -(WF_SEARCHING + WF_AWAKE));
 }
 
-void wf_idle_rouse_this(struct wf_idle *i)
+void wf_idle_call(struct wf_idle *i)
 {
 	/* [idle-fence] */
-	atom_add_sc(&i->word, WF_RISE + WF_SEARCHING + WF_AWAKE);
+	atom_add_sc(&i->word, WF_RISE + WF_AWAKE);
+}
+
+void wf_idle_uncall(struct wf_idle *i)
+{
+	/* [idle-fence] */
+	atom_add_sc(&i->word, -WF_AWAKE);
 }
 
 uint64_t wf_idle_all_asleep(struct wf_idle *i)

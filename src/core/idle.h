@@ -16,6 +16,8 @@
  *      rouse, by another      searching + 1, awake + 1; asleep 1 to 0 by CAS;
  *                             write to its wake descriptor.  The sleeper rises
  *                             as a searcher: the rouser has counted for it
+ *      call, by another       awake + 1; asleep 1 to CALLED by CAS; write.  For
+ *                             one particular worker, which need not search
  *      search, a worker       searching + 1, if at most max(1, half) search
  *      found                  searching - 1; if it was the last searcher and
  *                             there is more, wake another
@@ -44,6 +46,10 @@ struct wf_idle {
 	_Atomic uint64_t word WF_ALIGNED(WF_CACHE_LINE);
 	uint32_t workers; /* constant */
 };
+
+/* Values of `asleep`, beside 0. */
+#define WF_DOZING 1u
+#define WF_CALLED 2u
 
 #define WF_AWAKE     UINT64_C(1)
 #define WF_SEARCHING (UINT64_C(1) << 16)
@@ -92,7 +98,8 @@ void wf_idle_rise(struct wf_idle *i);
 bool wf_idle_rouse(struct wf_idle *i);
 void wf_idle_unrouse(struct wf_idle *i);
 
-/* The same for one particular sleeper. */
-void wf_idle_rouse_this(struct wf_idle *i);
+/* The same for one particular sleeper, which will not be a searcher. */
+void wf_idle_call(struct wf_idle *i);
+void wf_idle_uncall(struct wf_idle *i);
 
 #endif

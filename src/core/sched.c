@@ -26,14 +26,14 @@ struct wf_runtime wf_runtime;
 
 void wf_sched_wake_worker(struct wf_worker *w)
 {
-	uint32_t asleep = 1;
+	uint32_t asleep = WF_DOZING;
 
-	wf_idle_rouse_this(&wf_runtime.idle);
+	wf_idle_call(&wf_runtime.idle);
 	/* [idle-fence] */
-	if (atom_cas_sc(&w->asleep, &asleep, 0))
+	if (atom_cas_sc(&w->asleep, &asleep, WF_CALLED))
 		wf_poll_wake(&w->poll);
 	else
-		wf_idle_unrouse(&wf_runtime.idle);
+		wf_idle_uncall(&wf_runtime.idle);
 }
 
 void wf_sched_leave_gate(void)
@@ -49,9 +49,9 @@ static void rouse(void)
 {
 	for (uint32_t i = 0; i < wf_runtime.count; i++) {
 		struct wf_worker *w = &wf_runtime.workers[i];
-		uint32_t asleep = 1;
+		uint32_t asleep = WF_DOZING;
 
-		if (!atom_load_rlx(&w->asleep))
+		if (atom_load_rlx(&w->asleep) != WF_DOZING)
 			continue;
 		/* [idle-fence] */
 		if (atom_cas_sc(&w->asleep, &asleep, 0)) {
@@ -98,7 +98,7 @@ static void deliver(struct weft_fiber *f, struct wf_worker *here)
 	wf_inbox_push(&f->pinned->inbox, f);
 	/* [idle-fence] */
 	atom_fence_sc();
-	if (atom_load_rlx(&f->pinned->asleep))
+	if (atom_load_rlx(&f->pinned->asleep) == WF_DOZING)
 		wf_sched_wake_worker(f->pinned);
 }
 

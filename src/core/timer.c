@@ -8,6 +8,7 @@
 
 #define SLOTS    (1u << WF_WHEEL_BITS)
 #define LAST     (WF_WHEELS - 1)
+#define MOVES    128 /* timers that come down in one hold of the lock */
 #define TICK_MAX ((UINT64_C(1) << WF_WHEELS * WF_WHEEL_BITS) - 1)
 
 static uint64_t tick_of(weft_time t)
@@ -129,15 +130,16 @@ static void fire(struct wf_timer *t, struct weft_fiber **due, unsigned *n)
 	atom_store_rel(&t->fired, 1);
 }
 
-/* False if `due` is full and the slot is not yet empty. */
+/* False if `due` is full, or enough is done, and the slot is not yet empty. */
 static bool empty_slot(struct wf_wheel *w, struct wf_list *l,
-		       struct weft_fiber **due, unsigned *n, unsigned max)
+		       struct weft_fiber **due, unsigned *n, unsigned max,
+		       unsigned *moved)
 {
 	while (!list_empty(l)) {
 		struct wf_timer *t =
 			container_of(l->head, struct wf_timer, link);
 
-		if (t->tick <= w->now && *n == max)
+		if (t->tick <= w->now ? *n == max : (*moved)++ == MOVES)
 			return false;
 		removed(w, t);
 		if (t->tick <= w->now)
@@ -149,10 +151,10 @@ static bool empty_slot(struct wf_wheel *w, struct wf_list *l,
 }
 
 unsigned wf_wheel_expire(struct wf_wheel *w, weft_time now,
-			 struct weft_fiber **due, unsigned max)
+			 struct weft_fiber **due, unsigned max, bool *more)
 {
 	uint64_t end = tick_of(now), tick;
-	unsigned n = 0, level, slot;
+	unsigned n = 0, moved = 0, level, slot;
 	bool all = true;
 
 	spin_lock(&w->lock);
@@ -160,11 +162,13 @@ unsigned wf_wheel_expire(struct wf_wheel *w, weft_time now,
 	       tick <= end) {
 		if (tick > w->now)
 			w->now = tick;
-		all = empty_slot(w, &w->slots[level][slot], due, &n, max);
+		all = empty_slot(w, &w->slots[level][slot], due, &n, max,
+				 &moved);
 	}
 	if (all && end > w->now)
 		w->now = end;
 	spin_unlock(&w->lock);
+	*more = !all;
 	return n;
 }
 

@@ -70,13 +70,14 @@ static inline bool timer_fired(struct wf_timer *t)
 }
 
 /*
- * Fire what is due; store the handles to unpark in `due` and return how many.
- * If that is `max` there may be more.
+ * Fire what is due; store the handles to unpark in `due`, `max` at most, and
+ * return how many.  Stops when the lock has been held for long enough: `more`
+ * says that there is something left to be done.
  *
  * Context: anyone.
  */
 unsigned wf_wheel_expire(struct wf_wheel *w, weft_time now,
-			 struct weft_fiber **due, unsigned max);
+			 struct weft_fiber **due, unsigned max, bool *more);
 
 /*
  * When expire has something to do next, at the earliest: WEFT_FOREVER if there

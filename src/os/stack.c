@@ -327,6 +327,7 @@ static uint32_t pool_take(int class, void **to, uint32_t count)
 	struct class *c = &classes[class];
 
 	spin_lock(&c->lock);
+	CHECK(c->free_count > 0);
 	if (count > c->free_count)
 		count = (uint32_t)c->free_count;
 	c->free_count -= count;

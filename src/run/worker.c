@@ -13,7 +13,7 @@
 #include "io/source.h"
 #include "os/clock.h"
 
-#define EVENTS     64 /* fibers woken at a time, so that they are still cached */
+#define EVENTS     64 /* woken at a time, so that they are still cached */
 #define AHEAD      4  /* events whose sources are fetched early */
 #define INJECTED   32 /* taken in one pass */
 #define LONG_SLEEP WEFT_USEC(50)
@@ -47,8 +47,8 @@ void wf_worker_finish(void)
 
 /* --- events and timers --- */
 
-static unsigned dispatch_events(struct wf_carrier *here, struct wf_poll *p,
-				const struct epoll_event *events, int n)
+static void dispatch_events(struct wf_carrier *here, struct wf_poll *p,
+			    const struct epoll_event *events, int n)
 {
 	struct wf_worker *w = here->worker;
 
@@ -61,29 +61,27 @@ static unsigned dispatch_events(struct wf_carrier *here, struct wf_poll *p,
 		else if (p == &w->poll)
 			wf_poll_drain(p);
 	}
-	return n > 0 ? (unsigned)n : 0;
 }
 
-static unsigned serve_poll(struct wf_carrier *here, struct wf_poll *p)
+static void serve_poll(struct wf_carrier *here, struct wf_poll *p)
 {
 	struct epoll_event events[EVENTS];
 
 	return dispatch_events(here, p, events, wf_poll_try(p, events, EVENTS));
 }
 
-static unsigned serve_timers(struct wf_carrier *here, struct wf_wheel *wheel,
-			     weft_time now)
+static void serve_timers(struct wf_carrier *here, struct wf_wheel *wheel,
+			 weft_time now)
 {
 	struct weft_fiber *due[WF_WAKES];
-	unsigned n, all = 0;
+	unsigned n;
+	bool more;
 
 	do {
-		n = wf_wheel_expire(wheel, now, due, WF_WAKES);
+		n = wf_wheel_expire(wheel, now, due, WF_WAKES, &more);
 		for (unsigned i = 0; i < n; i++)
 			wf_unpark_here(due[i], here);
-		all += n;
-	} while (n == WF_WAKES);
-	return all;
+	} while (more);
 }
 
 /* --- stopping --- */
@@ -268,17 +266,18 @@ static void wait_for_events(struct wf_carrier *here)
 static bool sleep_and_rise(struct wf_carrier *here, bool searching)
 {
 	struct wf_worker *w = here->worker;
+	uint32_t asleep;
 	bool last;
 
-	atom_store_rlx(&w->asleep, 1);
+	atom_store_rlx(&w->asleep, WF_DOZING);
 	last = wf_idle_sleep(&wf_runtime.idle, searching);
 	if (!work_in_sight(w) && !(last && end_if_done()))
 		wait_for_events(here);
 	/* [idle-fence] */
-	if (!atom_swap_sc(&w->asleep, 0))
-		return true;
-	wf_idle_rise(&wf_runtime.idle);
-	return false;
+	asleep = atom_swap_sc(&w->asleep, 0);
+	if (asleep == WF_DOZING)
+		wf_idle_rise(&wf_runtime.idle);
+	return asleep == 0;
 }
 
 /* --- the loop --- */

@@ -113,14 +113,16 @@ Test(idle, the_roused_counts_as_awake_and_searching)
 	cr_assert_eq(searching(), 0);
 }
 
-Test(idle, one_in_particular_is_roused_whoever_searches)
+Test(idle, one_in_particular_is_called_whoever_searches)
 {
 	wf_idle_begin(&idle, 4);
 	wf_idle_search(&idle);
 	wf_idle_sleep(&idle, false);
-	wf_idle_rouse_this(&idle);
+	wf_idle_call(&idle);
 	cr_assert_eq(awake(), 4);
-	cr_assert_eq(searching(), 2);
+	cr_assert_eq(searching(), 1);
+	wf_idle_uncall(&idle);
+	cr_assert_eq(awake(), 3);
 }
 
 /* Who counts what lives must see that somebody was awake in between. */

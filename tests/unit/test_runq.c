@@ -45,7 +45,7 @@ Test(runq, zero_bytes_are_an_empty_queue)
 {
 	cr_assert_null(wf_runq_pop(&queue));
 	cr_assert_null(wf_runq_steal(&other, &queue));
-	cr_assert_not(wf_runq_offers(&queue));
+	cr_assert_not(runq_offers(&queue));
 	cr_assert_not(runq_shareable(&queue));
 	cr_assert_not(wf_runq_share(&queue));
 }
@@ -163,7 +163,7 @@ Test(runq, the_owner_takes_back_what_nobody_stole_in_order)
 	wf_runq_share(&queue);
 	for (size_t i = 0; i < count; i++)
 		cr_assert_eq(index_of(wf_runq_pop(&queue)), i);
-	cr_assert_not(wf_runq_offers(&queue));
+	cr_assert_not(runq_offers(&queue));
 }
 
 Test(runq, what_is_offered_has_to_be_taken_before_more_is)
@@ -283,5 +283,5 @@ Test(runq, with_two_thieves_each_fiber_runs_once)
 	for (size_t i = 0; i < count; i++)
 		cr_assert_eq(runs[i], 1);
 	cr_assert_null(wf_runq_pop(&queue));
-	cr_assert_not(wf_runq_offers(&queue));
+	cr_assert_not(runq_offers(&queue));
 }
