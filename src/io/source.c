@@ -42,9 +42,9 @@ void wf_source_epoch(void)
 #define SLABS (1u << 16)
 
 static _Atomic(struct wf_source *) slabs[SLABS];
-static struct wf_spin slots_lock; /* of the two below */
+static struct wf_spin slots_lock; /* of the rest */
 static uint32_t slots;
-static struct wf_list free_slots; /* linked by `waiters`, oldest first */
+static struct wf_source *oldest_free, **newest_free = &oldest_free;
 
 static struct wf_source *slot(uint32_t i)
 {
@@ -52,18 +52,12 @@ static struct wf_source *slot(uint32_t i)
 	return &atom_load_acq(&slabs[i / SLAB])[i % SLAB];
 }
 
-/* A free slot's list of waiters serves as its link. */
-static struct wf_link *link_of(struct wf_source *s)
+static void free_locked(struct wf_source *s)
 {
-	return (struct wf_link *)&s->waiters;
+	s->next_free = NULL;
+	*newest_free = s;
+	newest_free = &s->next_free;
 }
-
-static struct wf_source *source_of(struct wf_link *n)
-{
-	return container_of((struct wf_list *)n, struct wf_source, waiters);
-}
-
-_Static_assert(sizeof(struct wf_link) == sizeof(struct wf_list), "as above");
 
 static bool add_slab(void)
 {
@@ -78,7 +72,7 @@ static bool add_slab(void)
 	for (uint32_t i = 0; i < SLAB; i++) {
 		s[i].slot = slots + i;
 		atom_store_rlx(&s[i].use, CLOSING);
-		list_push(&free_slots, link_of(&s[i]));
+		free_locked(&s[i]);
 	}
 	/* release [source-slab] */
 	atom_store_rel(&slabs[slots / SLAB], s);
@@ -86,22 +80,26 @@ static bool add_slab(void)
 	return true;
 }
 
+/* The one that has been free for longest. */
 static struct wf_source *take_slot(void)
 {
-	struct wf_link *n;
+	struct wf_source *s = NULL;
 
 	spin_lock(&slots_lock);
-	n = list_pop(&free_slots);
-	if (!n && add_slab())
-		n = list_pop(&free_slots);
+	if (oldest_free || add_slab()) {
+		s = oldest_free;
+		oldest_free = s->next_free;
+		if (!oldest_free)
+			newest_free = &oldest_free;
+	}
 	spin_unlock(&slots_lock);
-	return n ? source_of(n) : NULL;
+	return s;
 }
 
 static void free_slot(struct wf_source *s)
 {
 	spin_lock(&slots_lock);
-	list_push(&free_slots, link_of(s));
+	free_locked(s);
 	spin_unlock(&slots_lock);
 }
 
@@ -191,7 +189,6 @@ static void begin(struct wf_source *s, int fd)
 	uint64_t ready = atom_load_rlx(&s->ready);
 
 	s->fd = fd;
-	s->waiters = (struct wf_list){0};
 	s->epoch = 0;
 	s->keep_open = false;
 	atom_store_rlx(&s->ready, (ready >> GEN_SHIFT << GEN_SHIFT) | WF_IN |

@@ -43,6 +43,10 @@
  *               advances the generation and frees the slot    [source-use]
  *
  * Nobody enters a closing source, so there is one such last leave.
+ *
+ * An event whose generation was right may come to look for waiters only when
+ * the slot has been freed, or is another descriptor's: `lock` and `waiters` are
+ * valid all the time, and a wake for nothing is repeated by the woken.
  */
 #ifndef WF_SOURCE_H
 #define WF_SOURCE_H
@@ -74,13 +78,16 @@ struct wf_source {
 	struct wf_spin lock;
 	int fd;                 /* constant while anybody uses it */
 	struct wf_list waiters; /* lock: struct wf_node */
-	struct wf_poll *poll;   /* lock: where it is armed, see epoch */
-	uint32_t epoch;         /* lock: of the runtime it is armed in */
-	uint32_t slot;          /* constant */
-	_Atomic uint8_t kind;   /* atomic: enum wf_source_kind */
-	bool tcp;               /* constant: a short count means empty */
-	bool nonblock;          /* constant: weft made it O_NONBLOCK */
-	bool keep_open;         /* closer: do not close the number */
+	union {
+		struct wf_poll *poll; /* lock: where it is armed, see epoch */
+		struct wf_source *next_free; /* while nobody uses it */
+	};
+	uint32_t epoch;       /* lock: of the runtime it is armed in */
+	uint32_t slot;        /* constant */
+	_Atomic uint8_t kind; /* atomic: enum wf_source_kind */
+	bool tcp;             /* constant: a short count means empty */
+	bool nonblock;        /* constant: weft made it O_NONBLOCK */
+	bool keep_open;       /* closer: do not close the number */
 } WF_ALIGNED(WF_CACHE_LINE);
 
 /* A new runtime: what is armed is not armed any more. */
