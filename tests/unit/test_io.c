@@ -162,7 +162,7 @@ static int scatter_and_gather(const struct t_kind *kind, int fd[2])
 	n = weft_writev(fd[1], out, 3);
 	T_CHECK(n == 5 || (!kind->socket && n > 0));
 	if (n < 5 && n > 0)
-		T_CHECK(weft_write_all(fd[1], "abcde" + n, 5 - (size_t)n,
+		T_CHECK(weft_write_all(fd[1], &"abcde"[n], 5 - (size_t)n,
 				       NULL) == 0);
 	n = weft_readv(fd[0], in, 3);
 	T_CHECK(n >= 1 && a[0] == 'a');

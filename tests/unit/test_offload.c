@@ -14,7 +14,7 @@ TestSuite(offload, .timeout = 20 * T_SLOW);
 
 static void *plus_one(void *arg)
 {
-	return (char *)arg + 1;
+	return (void *)((intptr_t)arg + 1);
 }
 
 static int result_comes_back(void *arg)

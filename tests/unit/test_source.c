@@ -308,6 +308,16 @@ Test(source, a_pipe_is_closed_to_its_readers)
 	t_on_fibers(close_on_company, &c);
 }
 
+/* Make `fd` a duplicate of another, once nobody in the process has it. */
+static void take_number(int fd, int of)
+{
+	int n;
+
+	while ((n = fcntl(of, F_DUPFD, fd)) > fd)
+		close(n);
+	T_CHECK(n == fd);
+}
+
 /* --- forgetting --- */
 
 static int forget_and_reuse(void *arg)
@@ -338,6 +348,34 @@ static int forget_and_reuse(void *arg)
 Test(source, a_forgotten_number_may_be_closed_and_used_by_others)
 {
 	t_in_each_way(forget_and_reuse, NULL);
+}
+
+/* The kernel must not know the pair of file and number any more. */
+static int use_again(void *arg)
+{
+	int fd[2], kept;
+	char c;
+
+	(void)arg;
+	T_CHECK(t_pair(fd) == 0);
+	T_CHECK(weft_read_until(fd[0], &c, 1, 0) == -ETIMEDOUT);
+	T_CHECK(weft_forget(fd[0]) == 0);
+	T_CHECK(weft_read_until(fd[0], &c, 1, 0) == -ETIMEDOUT);
+	kept = dup(fd[0]);
+	T_CHECK(weft_close(fd[0]) == 0);
+	take_number(fd[0], kept);
+	T_CHECK(weft_read_until(fd[0], &c, 1, 0) == -ETIMEDOUT);
+	T_CHECK(weft_write(fd[1], "z", 1) == 1);
+	T_CHECK(weft_read(fd[0], &c, 1) == 1 && c == 'z');
+	T_CHECK(weft_close(kept) == 0);
+	T_CHECK(weft_close(fd[0]) == 0);
+	T_CHECK(weft_close(fd[1]) == 0);
+	return 0;
+}
+
+Test(source, the_same_file_may_come_back_under_its_number)
+{
+	t_in_each_way(use_again, NULL);
 }
 
 static int forget_cancelled(void *arg)
@@ -392,16 +430,6 @@ Test(source, a_descriptor_may_be_used_in_one_runtime_after_another)
 		cr_assert_eq(write(fd[1], "abcd", 4), 4);
 		t_in_each_way(read_one, &fd[0]);
 	}
-}
-
-/* Make `fd` a duplicate of another, once nobody in the process has it. */
-static void take_number(int fd, int of)
-{
-	int n;
-
-	while ((n = fcntl(of, F_DUPFD, fd)) > fd)
-		close(n);
-	T_CHECK(n == fd);
 }
 
 static int close_with_duplicate(void *arg)
