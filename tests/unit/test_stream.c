@@ -343,6 +343,31 @@ Test(stream, a_socket_without_a_peer_gives_an_error_and_no_signal)
 	t_in_each_way(write_to_nobody, "sockets");
 }
 
+/* Not even after weft_run(), when signals are let in again. */
+Test(stream, a_pipe_without_a_reader_gives_an_error_and_no_signal)
+{
+	t_in_each_way(write_to_nobody, NULL);
+}
+
+/* The program's own pending SIGPIPE and its handler are left alone. */
+static volatile sig_atomic_t signals;
+
+static void count_signal(int signal)
+{
+	(void)signal;
+	signals++;
+}
+
+Test(stream, a_handler_of_sigpipe_is_not_called)
+{
+	struct sigaction act = {.sa_handler = count_signal};
+
+	cr_assert_eq(sigaction(SIGPIPE, &act, NULL), 0);
+	t_in_each_way(write_to_nobody, NULL);
+	t_in_each_way(write_to_nobody, "sockets");
+	cr_assert_eq(signals, 0);
+}
+
 static void reset(int fd)
 {
 	struct linger none = {.l_onoff = 1};
