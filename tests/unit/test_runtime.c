@@ -603,7 +603,7 @@ Test(runtime, what_a_thread_spawns_runs_or_is_refused_also_at_the_end,
 	struct t_thread t;
 
 	t_thread_begin(&t, spawn_always, NULL);
-	for (size_t i = t_scale(200); i; i--)
+	for (size_t i = t_scale(50); i; i--)
 		t_run(1 + i % 2, until_one_has_run, NULL);
 	atomic_store(&over, true);
 	t_thread_end(&t);
