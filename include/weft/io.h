@@ -9,10 +9,12 @@
  * that other processes accept on too, make it O_NONBLOCK, or another process
  * may take the connection between the look and the call, which then blocks.)
  *
- * Any number of fibers and threads may use a descriptor at a time.
+ * Any number of fibers and threads may use a descriptor at a time.  A thread
+ * that waits while there is no runtime does so by poll(2), which a close by
+ * somebody else does not end.
  *
- * weft keeps a note for each descriptor it has waited on.  So a descriptor has
- * to be closed by weft_close(); one that something else closes (fclose, a
+ * weft keeps a note for each descriptor that was used here.  So a descriptor
+ * has to be closed by weft_close(); one that something else closes (fclose, a
  * library) has to be named to weft_forget() before.
  *
  * Errors of every call here, beside the system call's own: -EBADF closed
@@ -34,7 +36,9 @@
 WEFT_BEGIN
 
 /*
- * Read what is there, at least one byte; 0 at the end of the stream.
+ * Read what is there, at least one byte; 0 at the end of the stream.  With
+ * MSG_DONTWAIT, MSG_OOB or MSG_ERRQUEUE a call does not wait, but gives what the
+ * system call gives; MSG_WAITALL is not kept, see weft_read_full().
  *
  * Context: any thread; waits.
  */

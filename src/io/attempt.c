@@ -8,6 +8,9 @@
 
 #include "core/sched.h"
 #include "core/self.h"
+#include "os/clock.h"
+
+#define BACKOFF_LAST WEFT_SEC(1)
 
 void wf_budget_spend(void)
 {
@@ -28,10 +31,15 @@ static bool once(struct wf_source *s, struct wf_attempt *a, long *result)
 	uint64_t seen = source_ready(s);
 	long n;
 
-	if (!can(seen, a->want))
+	if (!a->no_wait && !can(seen, a->want))
 		return false;
 	n = a->call(s, a);
-	if (n == -EAGAIN) {
+	/* A datagram socket that has been shut down says so only to those who
+	 * block. */
+	if (n == -EAGAIN && a->want == WF_IN && seen & WF_IN_HUP &&
+	    atom_load_rlx(&s->kind) == WF_SOCKET)
+		n = 0;
+	if (n == -EAGAIN && !a->no_wait) {
 		wf_source_empty(s, a->want, seen);
 		return false;
 	}
@@ -41,9 +49,12 @@ static bool once(struct wf_source *s, struct wf_attempt *a, long *result)
 	return true;
 }
 
-static bool closing(struct wf_source *s)
+/* The kernel may have what the worker has not been told yet. */
+static long last_try(struct wf_source *s, struct wf_attempt *a, int error)
 {
-	return atom_load_rlx(&s->use) >> 32;
+	long n = error == -ETIMEDOUT ? a->call(s, a) : error;
+
+	return n == -EAGAIN ? error : n;
 }
 
 long wf_attempt_on(struct wf_source *s, struct wf_attempt *a)
@@ -54,13 +65,23 @@ long wf_attempt_on(struct wf_source *s, struct wf_attempt *a)
 	for (;;) {
 		if (once(s, a, &result))
 			break;
-		if (unlikely(closing(s)))
+		if (unlikely(source_closing(s)))
 			return -EBADF;
 		r = wf_source_wait(s, a->want, a->deadline);
 		if (r < 0)
-			return r;
+			return last_try(s, a, r);
 	}
 	return result;
+}
+
+int wf_back_off(struct wf_source *s, weft_time *delay, weft_time deadline)
+{
+	weft_time until = weft_after(*delay);
+	int r;
+
+	r = wf_source_wait(s, 0, until < deadline ? until : deadline);
+	*delay = *delay * 2 < BACKOFF_LAST ? *delay * 2 : BACKOFF_LAST;
+	return r == -ETIMEDOUT && until < deadline ? 0 : r;
 }
 
 int wf_attempt_enter(int fd, struct wf_source **s)

@@ -17,6 +17,7 @@ struct wf_attempt {
 	uint64_t want;   /* WF_IN or WF_OUT: what to wait for */
 	size_t expected; /* less means empty, if it is not 0; see source.h */
 	weft_time deadline;
+	bool no_wait; /* -EAGAIN is an answer, and says nothing of `want` */
 };
 
 /* Until the call gives something, on the descriptor's source. */
@@ -27,6 +28,13 @@ long wf_attempt_on(struct wf_source *s, struct wf_attempt *a);
 
 /* What every call begins with: may it wait, and on what? */
 int wf_attempt_enter(int fd, struct wf_source **s);
+
+/*
+ * What ran out comes back without any event, so time has to pass: wait for
+ * `*delay`, which doubles up to a second.  The end of the source or of the
+ * fiber's patience still ends the wait.
+ */
+int wf_back_off(struct wf_source *s, weft_time *delay, weft_time deadline);
 
 /* One operation done at once: yield when the fiber's budget is spent. */
 void wf_budget_spend(void);

@@ -10,6 +10,7 @@
 #include "weft/io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 
 #include "core/self.h"
@@ -18,8 +19,12 @@
 #include "os/call.h"
 #include "os/thread.h"
 
-#define RWF_NOWAIT_ 8
-#define PIECES_MAX  1024 /* UIO_MAXIOV */
+#define RWF_NOWAIT_  8
+#define PIECES_MAX   1024 /* UIO_MAXIOV */
+#define BACKOFF_UNIX WEFT_MSEC(1)
+
+/* With these the kernel never waits either. */
+#define NEVER_WAIT (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE)
 
 /* Bytes in one or several pieces, from or to something that is no socket. */
 struct transfer {
@@ -50,20 +55,47 @@ static long nowait(int fd, const struct transfer *t)
 /* A pipe that is said to be writable has room for PIPE_BUF bytes at least. */
 static long small_write(int fd, const struct transfer *t)
 {
-	size_t n = t->iov->iov_len < PIPE_BUF ? t->iov->iov_len : PIPE_BUF;
+	int i = 0;
+	size_t n;
 
-	return wf_call(write, fd, t->iov->iov_base, n);
+	while (i < t->count && t->iov[i].iov_len == 0)
+		i++;
+	if (i == t->count)
+		return 0;
+	n = t->iov[i].iov_len < PIPE_BUF ? t->iov[i].iov_len : PIPE_BUF;
+	return wf_call(write, fd, t->iov[i].iov_base, n);
 }
 
-static long poll_first(int fd, const struct transfer *t)
+/* poll(2) says nothing of a descriptor that is open the other way only. */
+static bool may(int fd, const struct transfer *t)
+{
+	long mode = wf_call(fcntl, fd, F_GETFL) & O_ACCMODE;
+
+	return mode == O_RDWR || mode == (t->write ? O_WRONLY : O_RDONLY);
+}
+
+static long ask_and_move(int fd, const struct transfer *t)
 {
 	struct pollfd p = {.fd = fd, .events = t->write ? POLLOUT : POLLIN};
 	struct timespec none = {0};
 	long n = wf_call(ppoll, &p, 1, &none);
 
+	if (n == 0 && !may(fd, t))
+		return -EBADF;
 	if (n <= 0)
 		return n == 0 || n == -EINTR ? -EAGAIN : n;
 	return t->write ? small_write(fd, t) : plain(fd, t);
+}
+
+/* Under the lock, so that no other fiber is faster than the answer is old. */
+static long poll_first(struct wf_source *s, const struct transfer *t)
+{
+	long n;
+
+	spin_lock(&s->lock);
+	n = ask_and_move(s->fd, t);
+	spin_unlock(&s->lock);
+	return n;
 }
 
 struct file_job {
@@ -87,7 +119,9 @@ static long file(int fd, const struct transfer *t)
 	if (n != -EAGAIN && n != -EOPNOTSUPP)
 		return n;
 	n = wf_offload_run(file_blocking, &job, &result, t->attempt.deadline);
-	return n < 0 ? n : (long)result;
+	if (n < 0)
+		return n == -EAGAIN ? -ENOMEM : n; /* no thread */
+	return (long)result;
 }
 
 static long attempt_stream(struct wf_source *s, const struct transfer *t)
@@ -100,11 +134,11 @@ static long attempt_stream(struct wf_source *s, const struct transfer *t)
 		if (n != -EOPNOTSUPP)
 			return n;
 		atom_store_rlx(&s->kind, WF_POLLED);
-		return poll_first(s->fd, t);
+		return poll_first(s, t);
 	case WF_FILE:
 		return file(s->fd, t);
 	default:
-		return poll_first(s->fd, t);
+		return poll_first(s, t);
 	}
 }
 
@@ -147,18 +181,29 @@ static long socket_write(struct wf_source *s, const struct transfer *t)
 	return wf_call(sendmsg, s->fd, &msg, flags);
 }
 
+static long move_once(struct wf_source *s, const struct transfer *t)
+{
+	if (likely(atom_load_rlx(&s->kind) == WF_SOCKET))
+		return t->write ? socket_write(s, t) : socket_read(s, t);
+	return attempt_other(s, t);
+}
+
 static long attempt_transfer(struct wf_source *s, struct wf_attempt *a)
 {
 	struct transfer *t = container_of(a, struct transfer, attempt);
 	long n;
 
-	do {
-		if (likely(atom_load_rlx(&s->kind) == WF_SOCKET))
-			n = t->write ? socket_write(s, t) : socket_read(s, t);
-		else
-			n = attempt_other(s, t);
-	} while (n == -EINTR);
+	while ((n = move_once(s, t)) == -EINTR)
+		;
 	return n;
+}
+
+/* To read no bytes is no question to a socket, although to receive them is. */
+static long attempt_read(struct wf_source *s, struct wf_attempt *a)
+{
+	if (a->expected == 0 && atom_load_rlx(&s->kind) == WF_SOCKET)
+		return 0;
+	return attempt_transfer(s, a);
 }
 
 /* A socket call on what is no socket is an error, as in the kernel. */
@@ -183,7 +228,7 @@ static size_t total(const struct iovec *iov, int count)
 ssize_t weft_read_until(int fd, void *buf, size_t length, weft_time deadline)
 {
 	struct transfer t = {
-		.attempt = {attempt_transfer, WF_IN, length, deadline},
+		.attempt = {attempt_read, WF_IN, length, deadline, length == 0},
 		.one = {buf, length},
 		.count = 1,
 	};
@@ -196,7 +241,7 @@ ssize_t weft_write_until(int fd, const void *buf, size_t length,
 			 weft_time deadline)
 {
 	struct transfer t = {
-		.attempt = {attempt_transfer, WF_OUT, 0, deadline},
+		.attempt = {attempt_transfer, WF_OUT, 0, deadline, false},
 		.one = {(void *)buf, length},
 		.count = 1,
 		.write = true,
@@ -210,11 +255,13 @@ ssize_t weft_readv_until(int fd, const struct iovec *iov, int count,
 			 weft_time deadline)
 {
 	struct transfer t = {.iov = iov, .count = count};
+	size_t length;
 
 	if (count < 0 || count > PIECES_MAX)
 		return -EINVAL;
-	t.attempt = (struct wf_attempt){attempt_transfer, WF_IN,
-					total(iov, count), deadline};
+	length = total(iov, count);
+	t.attempt = (struct wf_attempt){attempt_read, WF_IN, length, deadline,
+					length == 0};
 	return wf_attempt(fd, &t.attempt);
 }
 
@@ -225,7 +272,8 @@ ssize_t weft_writev_until(int fd, const struct iovec *iov, int count,
 
 	if (count < 0 || count > PIECES_MAX)
 		return -EINVAL;
-	t.attempt = (struct wf_attempt){attempt_transfer, WF_OUT, 0, deadline};
+	t.attempt = (struct wf_attempt){attempt_transfer, WF_OUT, 0, deadline,
+					false};
 	return wf_attempt(fd, &t.attempt);
 }
 
@@ -233,8 +281,8 @@ ssize_t weft_recv_until(int fd, void *buf, size_t length, int flags,
 			weft_time deadline)
 {
 	struct transfer t = {
-		.attempt = {attempt_socket, WF_IN, flags ? 0 : length,
-			    deadline},
+		.attempt = {attempt_socket, WF_IN, flags ? 0 : length, deadline,
+			    flags & NEVER_WAIT},
 		.one = {buf, length},
 		.count = 1,
 		.flags = flags,
@@ -248,7 +296,8 @@ ssize_t weft_send_until(int fd, const void *buf, size_t length, int flags,
 			weft_time deadline)
 {
 	struct transfer t = {
-		.attempt = {attempt_socket, WF_OUT, 0, deadline},
+		.attempt = {attempt_socket, WF_OUT, 0, deadline,
+			    flags & MSG_DONTWAIT},
 		.one = {(void *)buf, length},
 		.count = 1,
 		.flags = flags,
@@ -297,7 +346,8 @@ ssize_t weft_recvmsg_until(int fd, struct msghdr *msg, int flags,
 			   weft_time deadline)
 {
 	struct message m = {
-		.attempt = {attempt_recvmsg, WF_IN, 0, deadline},
+		.attempt = {attempt_recvmsg, WF_IN, 0, deadline,
+			    flags & NEVER_WAIT},
 		.msg = msg,
 		.flags = flags,
 	};
@@ -305,16 +355,48 @@ ssize_t weft_recvmsg_until(int fd, struct msghdr *msg, int flags,
 	return wf_attempt(fd, &m.attempt);
 }
 
+static bool to_unix(const struct msghdr *msg)
+{
+	const struct sockaddr *to = msg->msg_name;
+
+	return to && msg->msg_namelen >= sizeof to->sa_family &&
+	       to->sa_family == AF_UNIX;
+}
+
+/*
+ * A Unix datagram socket that is full is another's, and its room is no event of
+ * ours.
+ */
+static ssize_t send_to_unix(int fd, struct message *m)
+{
+	weft_time delay = BACKOFF_UNIX;
+	struct wf_source *s;
+	long n = wf_attempt_enter(fd, &s);
+	int waited = 0;
+
+	if (n < 0)
+		return n;
+	m->attempt.no_wait = true;
+	while ((n = wf_attempt_on(s, &m->attempt)) == -EAGAIN && waited == 0)
+		waited = m->flags & MSG_DONTWAIT
+				 ? -EAGAIN
+				 : wf_back_off(s, &delay, m->attempt.deadline);
+	wf_source_leave(s);
+	wf_budget_spend();
+	return n == -EAGAIN ? waited : n;
+}
+
 ssize_t weft_sendmsg_until(int fd, const struct msghdr *msg, int flags,
 			   weft_time deadline)
 {
 	struct message m = {
-		.attempt = {attempt_sendmsg, WF_OUT, 0, deadline},
+		.attempt = {attempt_sendmsg, WF_OUT, 0, deadline,
+			    flags & MSG_DONTWAIT},
 		.msg = (struct msghdr *)msg,
 		.flags = flags,
 	};
 
-	return wf_attempt(fd, &m.attempt);
+	return to_unix(msg) ? send_to_unix(fd, &m) : wf_attempt(fd, &m.attempt);
 }
 
 ssize_t weft_recvfrom_until(int fd, void *buf, size_t length, int flags,

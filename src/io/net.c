@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "weft/net.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -40,13 +41,25 @@ static int copy_host(struct parsed *p, const char *from, size_t length)
 	return 0;
 }
 
+/* A number that a port can have, or the name of a service. */
+static bool valid_port(const char *port)
+{
+	char *end;
+	long n;
+
+	if (!isdigit((unsigned char)*port))
+		return isalpha((unsigned char)*port);
+	n = strtol(port, &end, 10);
+	return *end || n <= UINT16_MAX;
+}
+
 /* "host:port", "[v6]:port" or ":port". */
 static int parse(const char *address, struct parsed *p)
 {
 	const char *colon = strrchr(address, ':');
 	size_t length;
 
-	if (!colon || !colon[1])
+	if (!colon || !valid_port(colon + 1))
 		return -EINVAL;
 	p->port = colon + 1;
 	length = (size_t)(colon - address);
@@ -265,25 +278,56 @@ static int take_passed(int fd)
 /* "systemd" or "systemd:N". */
 static int listen_passed(const char *number)
 {
-	int n = *number == ':' ? atoi(number + 1) : 0;
+	char *end = "";
+	long n = 0;
 
-	if ((*number && *number != ':') || n < 0)
+	if (*number == ':')
+		n = strtol(number + 1, &end, 10);
+	if (*end || n < 0 || (*number && !isdigit((unsigned char)number[1])))
 		return -EINVAL;
 	if (n >= passed_count())
 		return -ENOENT;
-	return take_passed(PASSED_FIRST + n);
+	return take_passed(PASSED_FIRST + (int)n);
+}
+
+/* ":80" is what the system calls "0.0.0.0:80" or "[::]:80". */
+static bool same_address(const char *wanted, const char *bound)
+{
+	static const char *const any[] = {"0.0.0.0", "[::]"};
+
+	if (strcmp(wanted, bound) == 0)
+		return true;
+	for (size_t i = 0; i < array_count(any) && wanted[0] == ':'; i++)
+		if (strncmp(bound, any[i], strlen(any[i])) == 0 &&
+		    strcmp(bound + strlen(any[i]), wanted) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Whether it is still what was passed: a number that has been closed may be a
+ * connection's by now, which has its listener's address.
+ */
+static bool is_passed(int fd, const char *address)
+{
+	char text[WEFT_ADDRESS_MAX];
+	int type = 0, listens = 0;
+	socklen_t size = sizeof type;
+
+	if (weft_local_address(fd, text, sizeof text) < 0 ||
+	    !same_address(address, text))
+		return false;
+	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
+	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+	return listens || type == SOCK_DGRAM;
 }
 
 /* The passed descriptor that is bound to the address, -1 if there is none. */
 static int find_passed(const char *address)
 {
-	char text[WEFT_ADDRESS_MAX];
-
-	for (int i = 0; i < passed_count(); i++)
-		if (weft_local_address(PASSED_FIRST + i, text, sizeof text) >
-			    0 &&
-		    strcmp(text, address) == 0)
-			return PASSED_FIRST + i;
+	for (int fd = PASSED_FIRST; fd < PASSED_FIRST + passed_count(); fd++)
+		if (is_passed(fd, address))
+			return fd;
 	return -1;
 }
 
@@ -306,7 +350,21 @@ int weft_listen(const char *address, const struct weft_net_options *options)
 
 /* --- dialling --- */
 
-static int bind_own(int fd, const struct weft_net_options *o, int family)
+/* The port may be left out: any will do. */
+static int parse_own(const char *address, struct parsed *p)
+{
+	size_t length = strlen(address);
+
+	if (parse(address, p) == 0)
+		return 0;
+	p->port = "0";
+	if (address[0] == '[' && length > 2 && address[length - 1] == ']')
+		return copy_host(p, address + 1, length - 2);
+	return copy_host(p, address, length);
+}
+
+static int bind_own(int fd, const struct weft_net_options *o, int family,
+		    weft_time deadline)
 {
 	struct addrinfo hints = {.ai_family = family,
 				 .ai_socktype = type_of(o),
@@ -317,14 +375,11 @@ static int bind_own(int fd, const struct weft_net_options *o, int family)
 
 	if (!o->bind)
 		return 0;
-	/* The port may be left out: any will do. */
-	if (parse(o->bind, &p) < 0) {
-		p.port = "0";
-		r = copy_host(&p, o->bind, strlen(o->bind));
-		if (r < 0)
-			return r;
-	}
-	r = weft_resolve(p.host[0] ? p.host : NULL, p.port, &hints, &own);
+	r = parse_own(o->bind, &p);
+	if (r < 0)
+		return r;
+	r = weft_resolve_until(p.host[0] ? p.host : NULL, p.port, &hints, &own,
+			       deadline);
 	if (r < 0)
 		return r;
 	r = (int)wf_call(bind, fd, own->ai_addr, own->ai_addrlen);
@@ -354,7 +409,7 @@ static int dial_once(const struct addrinfo *a, const struct weft_net_options *o,
 
 	if (fd < 0)
 		return fd;
-	r = bind_own(fd, o, a->ai_family);
+	r = bind_own(fd, o, a->ai_family, deadline);
 	if (r < 0) {
 		wf_call(close, fd);
 		return r;
@@ -387,8 +442,8 @@ static int dial_unix(const char *path, const struct weft_net_options *o,
 	socklen_t size;
 	int r = unix_address(path, &un, &size), fd;
 
-	if (r < 0)
-		return r;
+	if (r < 0 || o->bind)
+		return -EINVAL;
 	fd = make_socket(AF_UNIX, 0, o);
 	if (fd < 0)
 		return fd;

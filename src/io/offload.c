@@ -21,6 +21,7 @@ struct job {
 	weft_fn fn;
 	void *arg;
 	void *result;
+	int error; /* no thread could be made */
 	bool done; /* under the lock */
 	struct wf_wait wait;
 	struct wf_node node;
@@ -36,7 +37,7 @@ static struct {
 	struct wf_spin lock;
 	struct wf_list jobs;
 	struct wf_list ended; /* struct worker, to be joined */
-	unsigned threads, idle, limit;
+	unsigned threads, idle, queued, limit;
 	bool over;
 	_Atomic uint32_t calls; /* the futex: grows with each job */
 } pool;
@@ -86,6 +87,7 @@ static struct job *next_job(struct worker *me)
 		pool.threads--;
 		list_push(&pool.ended, &me->link);
 	}
+	pool.queued -= n != NULL;
 	spin_unlock(&pool.lock);
 	return n ? container_of(n, struct job, link) : NULL;
 }
@@ -147,31 +149,43 @@ static void wake_one(void)
 	wf_futex_wake(&pool.calls, 1);
 }
 
-/* A thread could not be made: another one serves the job, or nobody. */
-static int withdraw_if_alone(struct job *j)
+/* A thread could not be made: others serve the jobs, or nobody does. */
+static void give_up_thread(void)
 {
-	bool alone;
+	struct wf_wakes wakes;
+	struct wf_link *n;
 
+	wakes_begin(&wakes);
 	spin_lock(&pool.lock);
-	alone = --pool.threads == 0 && list_remove(&pool.jobs, &j->link);
+	if (--pool.threads == 0) {
+		while ((n = list_pop(&pool.jobs))) {
+			struct job *j = container_of(n, struct job, link);
+
+			pool.queued--;
+			j->error = -EAGAIN;
+			j->done = true;
+			wf_wait_claim(&j->node, &wakes);
+		}
+	}
 	spin_unlock(&pool.lock);
-	return alone ? -EAGAIN : 0;
+	wf_wakes_fire(&wakes, NULL);
 }
 
-static int submit(struct job *j)
+static void submit(struct job *j)
 {
 	bool more;
 
 	spin_lock(&pool.lock);
 	list_push(&pool.jobs, &j->link);
-	more = pool.idle == 0 && pool.threads < pool.limit;
+	pool.queued++;
+	more = pool.queued > pool.idle && pool.threads < pool.limit;
 	if (more)
 		pool.threads++;
 	spin_unlock(&pool.lock);
 	if (more && start_thread() < 0)
-		return withdraw_if_alone(j);
-	wake_one();
-	return 0;
+		give_up_thread();
+	else
+		wake_one();
 }
 
 /* After giving up: true if nobody has begun the job; else wait on. */
@@ -181,6 +195,7 @@ static bool withdraw(struct job *j, struct weft_fiber *me)
 
 	spin_lock(&pool.lock);
 	out = list_remove(&pool.jobs, &j->link);
+	pool.queued -= out;
 	done = j->done;
 	if (!out && !done)
 		wait_begin(&j->wait, me);
@@ -198,11 +213,9 @@ static int run_in_pool(struct job *j, struct weft_fiber *me, weft_time deadline)
 		return r;
 	wait_begin(&j->wait, me);
 	j->node.wait = &j->wait;
-	r = submit(j);
-	if (r < 0)
-		return r;
+	submit(j);
 	r = wf_wait_sleep(&j->wait, wf_wait_deadline(me, deadline), false);
-	return r < 0 && withdraw(j, me) ? r : 0;
+	return r < 0 && withdraw(j, me) ? r : j->error;
 }
 
 int wf_offload_run(weft_fn fn, void *arg, void **result, weft_time deadline)

@@ -23,6 +23,7 @@
 struct entry {
 	struct wf_source *source; /* entered; NULL: nothing to wait for */
 	uint64_t seen;
+	bool closing; /* when it was to be entered */
 	struct wf_node node;
 };
 
@@ -36,7 +37,7 @@ struct set {
 /* Anything that would make revents differ. */
 static uint32_t wanted(short events)
 {
-	uint64_t bits = WF_IN_HUP | WF_OUT_HUP;
+	uint64_t bits = WF_IN_HUP | WF_OUT_HUP | WF_ERROR;
 
 	if (events & (POLLIN | POLLRDNORM | POLLRDBAND))
 		bits |= WF_IN;
@@ -66,6 +67,7 @@ static int enter_all(struct set *set)
 		e->node.want = wanted(set->fds[i].events);
 		if (set->fds[i].fd >= 0)
 			r = wf_source_enter(set->fds[i].fd, &e->source);
+		e->closing = r == -EBADF;
 		if (r == 0 || r == -EBADF)
 			continue;
 		leave_all(&(struct set){.entries = set->entries, .count = i});
@@ -117,6 +119,22 @@ static nfds_t link_all(struct set *set)
 	return i;
 }
 
+/* One that is being closed stays open until the last has left: not for us. */
+static int count_closing(struct set *set)
+{
+	int n = 0;
+
+	for (nfds_t i = 0; i < set->count; i++) {
+		if (!set->entries[i].closing &&
+		    !(set->entries[i].source &&
+		      source_closing(set->entries[i].source)))
+			continue;
+		n += !set->fds[i].revents;
+		set->fds[i].revents = POLLNVAL;
+	}
+	return n;
+}
+
 static int ask_kernel(struct set *set)
 {
 	struct timespec none = {0};
@@ -124,7 +142,7 @@ static int ask_kernel(struct set *set)
 
 	while ((n = wf_call(ppoll, set->fds, set->count, &none)) == -EINTR)
 		;
-	return (int)n;
+	return n < 0 ? (int)n : (int)n + count_closing(set);
 }
 
 /* Sleep until something may have changed since look_all(). */

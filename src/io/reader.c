@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/self.h"
+#include "core/wait.h"
 #include "weft/io.h"
 
 void weft_reader_init(struct weft_reader *r, int fd, void *buf, size_t capacity)
@@ -52,6 +54,14 @@ static ssize_t fill(struct weft_reader *r, weft_time deadline)
 	return n;
 }
 
+/* What is in the buffer needs no wait, but a cancelled fiber gets none of it. */
+static int allowed(void)
+{
+	struct weft_fiber *self = wf_self();
+
+	return self ? wf_wait_allowed(self) : 0;
+}
+
 static ssize_t hand_out(struct weft_reader *r, size_t length, char **text)
 {
 	*text = r->buf_ + r->begin_;
@@ -84,6 +94,9 @@ ssize_t weft_reader_delim_until(struct weft_reader *r, const void *delimiter,
 
 	if (length == 0)
 		return -EINVAL;
+	n = allowed();
+	if (n < 0)
+		return n;
 	r->scanned_ = 0;
 	while (!(found = find(r, delimiter, length))) {
 		n = fill(r, deadline);
@@ -102,6 +115,9 @@ ssize_t weft_reader_exact_until(struct weft_reader *r, size_t length,
 
 	if (length > r->capacity_)
 		return -EMSGSIZE;
+	n = allowed();
+	if (n < 0)
+		return n;
 	while (weft_reader_buffered(r) < length) {
 		if (r->capacity_ - r->begin_ < length)
 			make_room(r);
@@ -122,6 +138,8 @@ ssize_t weft_reader_read_until(struct weft_reader *r, void *buf, size_t length,
 
 	if (n == 0)
 		return weft_read_until(r->fd_, buf, length, deadline);
+	if (allowed() < 0)
+		return allowed();
 	if (n > length)
 		n = length;
 	hand_out(r, n, &bytes);

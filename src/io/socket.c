@@ -12,23 +12,6 @@
 #include "weft/io.h"
 
 #define BACKOFF_FIRST WEFT_MSEC(5)
-#define BACKOFF_LAST  WEFT_SEC(1)
-
-/* --- trying again later --- */
-
-/*
- * What ran out comes back without any event, so time has to pass; the end of
- * the source or of the fiber's patience still ends the wait.
- */
-static int back_off(struct wf_source *s, weft_time *delay, weft_time deadline)
-{
-	weft_time until = weft_after(*delay);
-	int r;
-
-	r = wf_source_wait(s, 0, until < deadline ? until : deadline);
-	*delay = *delay * 2 < BACKOFF_LAST ? *delay * 2 : BACKOFF_LAST;
-	return r == -ETIMEDOUT && until < deadline ? 0 : r;
-}
 
 /* --- accept --- */
 
@@ -49,7 +32,7 @@ static bool connection_waits(int fd)
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	struct timespec none = {0};
 
-	return wf_call(ppoll, &p, 1, &none) != 0;
+	return wf_call(ppoll, &p, 1, &none) > 0;
 }
 
 /* A connection that failed before it was accepted is none of our business. */
@@ -84,6 +67,20 @@ static long accept_once(struct wf_source *s, struct accept *a)
 	return r;
 }
 
+static bool listens(int fd)
+{
+	int value = 0;
+	socklen_t size = sizeof value;
+
+	wf_call(getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size);
+	return value;
+}
+
+static long accept_error(struct wf_source *s)
+{
+	return atom_load_rlx(&s->kind) == WF_SOCKET ? -EINVAL : -ENOTSOCK;
+}
+
 /*
  * A listener that is not O_NONBLOCK is asked first, under its lock, so that no
  * other fiber takes the connection in between.
@@ -95,6 +92,8 @@ static long attempt_accept(struct wf_source *s, struct wf_attempt *attempt)
 
 	if (likely(!blocks(s)))
 		return accept_once(s, a);
+	if (!listens(s->fd))
+		return accept_error(s);
 	spin_lock(&s->lock);
 	if (connection_waits(s->fd))
 		r = accept_once(s, a);
@@ -114,7 +113,7 @@ static long accept_on(struct wf_source *s, struct accept *a)
 	int waited;
 
 	while (ran_out(r = wf_attempt_on(s, &a->attempt))) {
-		waited = back_off(s, &delay, a->attempt.deadline);
+		waited = wf_back_off(s, &delay, a->attempt.deadline);
 		if (waited < 0)
 			return waited;
 	}
@@ -216,7 +215,7 @@ static long connect_on(struct wf_source *s, const struct sockaddr *addr,
 
 	/* EAGAIN: a Unix listener's queue is full, which no event ends. */
 	while ((r = connect_nonblock(s, addr, addrlen)) == -EAGAIN) {
-		waited = back_off(s, &delay, deadline);
+		waited = wf_back_off(s, &delay, deadline);
 		if (waited < 0)
 			return waited;
 	}
@@ -271,7 +270,10 @@ int weft_close(int fd)
 
 	if (r < 0)
 		return r;
-	return s ? wf_source_close(s) : (int)wf_call(close, fd);
+	if (s)
+		return wf_source_close(s);
+	r = (int)wf_call(close, fd);
+	return r == -EINTR ? 0 : r;
 }
 
 int weft_forget(int fd)

@@ -26,7 +26,7 @@
 #define TICK_OUT_SHIFT 28
 #define TICK           ((UINT64_C(1) << 20) - 1)
 #define GEN_SHIFT      48
-#define CLOSING        (UINT64_C(1) << 32)
+#define CLOSING        WF_CLOSING
 #define LEFT           WF_URGENT /* wanted by who waits to be the last inside */
 
 static _Atomic uint32_t epoch_ = 1;
@@ -204,29 +204,6 @@ static void abandon(struct wf_source *s)
 	free_slot(s);
 }
 
-static int make(int fd, _Atomic(struct wf_source *) *place,
-		struct wf_source **made)
-{
-	struct wf_source *s = take_slot(), *none = NULL;
-	int r;
-
-	if (!s)
-		return -ENOMEM;
-	r = classify(s, fd);
-	if (r < 0) {
-		abandon(s);
-		return r;
-	}
-	begin(s, fd);
-	/* release [source-place] */
-	if (atom_cas_rel(place, &none, s)) {
-		*made = s;
-		return 0;
-	}
-	abandon(s);
-	return -EAGAIN; /* somebody was faster: look again */
-}
-
 static bool armed(struct wf_source *s)
 {
 	return s->epoch == atom_load_rlx(&epoch_);
@@ -254,12 +231,17 @@ static int finish(struct wf_source *s)
 	int fd = s->fd;
 	bool keep_open = s->keep_open;
 	struct wf_source *mine = s;
+	int r = 0;
 
 	disarm(s);
+	if (!keep_open)
+		r = (int)wf_call(close, fd);
+	/* Not before: nobody may make a source for a number about to go. */
 	atom_cas_rlx(wf_fdtab_find(fd), &mine, NULL);
 	atom_add_rlx(&s->ready, UINT64_C(1) << GEN_SHIFT);
 	free_slot(s);
-	return keep_open ? 0 : (int)wf_call(close, fd);
+	/* The number is gone all the same. */
+	return r == -EINTR ? 0 : r;
 }
 
 static int leave(struct wf_source *s)
@@ -275,6 +257,41 @@ static int leave(struct wf_source *s)
 void wf_source_leave(struct wf_source *s)
 {
 	leave(s);
+}
+
+static bool close_to_others(struct wf_source *s, bool keep_open)
+{
+	/* release [source-use] */
+	if (atom_or_ar(&s->use, CLOSING) & CLOSING)
+		return false;
+	s->keep_open = keep_open;
+	wake(s, 0, NULL);
+	return true;
+}
+
+static int make(int fd, _Atomic(struct wf_source *) *place,
+		struct wf_source **made)
+{
+	struct wf_source *s = take_slot(), *none = NULL;
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	r = classify(s, fd);
+	if (r < 0) {
+		abandon(s);
+		return r;
+	}
+	begin(s, fd);
+	/* release [source-place] */
+	if (atom_cas_rel(place, &none, s)) {
+		*made = s;
+		return 0;
+	}
+	/* Who held the slot's last life may be inside for a moment. */
+	close_to_others(s, true);
+	leave(s);
+	return -EAGAIN; /* somebody was faster: look again */
 }
 
 static bool try_enter(struct wf_source *s)
@@ -297,8 +314,12 @@ static int enter_once(int fd, _Atomic(struct wf_source *) *place,
 
 	if (!s)
 		return make(fd, place, found);
-	if (!try_enter(s))
+	if (!try_enter(s)) {
+		/* Nobody inside: the number goes just now, or is another's. */
+		if (atom_load_rlx(&s->use) == CLOSING)
+			return -EAGAIN;
 		return atom_load_rlx(place) == s ? -EBADF : -EAGAIN;
+	}
 	if (unlikely(s->fd != fd)) {
 		wf_source_leave(s);
 		return -EAGAIN;
@@ -374,6 +395,8 @@ static uint64_t bits_of(uint32_t events)
 		bits |= WF_IN_HUP;
 	if (events & EPOLLHUP)
 		bits |= WF_IN_HUP | WF_OUT_HUP;
+	if (events & EPOLLERR)
+		bits |= WF_ERROR;
 	return bits;
 }
 
@@ -461,11 +484,6 @@ int wf_source_arm(struct wf_source *s)
 	return r;
 }
 
-static bool closing(struct wf_source *s)
-{
-	return atom_load_rlx(&s->use) & CLOSING;
-}
-
 /* Whatever is wanted is more than what has been seen to be missing. */
 static bool ready_now(struct wf_source *s, uint64_t want)
 {
@@ -484,7 +502,8 @@ bool wf_source_link(struct wf_source *s, struct wf_node *node, uint64_t seen)
 	bool linked;
 
 	spin_lock(&s->lock);
-	linked = !closing(s) && !((atom_load_rlx(&s->ready) ^ seen) & ticks);
+	linked = !source_closing(s) &&
+		 !((atom_load_rlx(&s->ready) ^ seen) & ticks);
 	if (linked)
 		list_push(&s->waiters, &node->link);
 	spin_unlock(&s->lock);
@@ -516,7 +535,7 @@ static int arm_and_link(struct wf_source *s, struct wf_node *node,
 	int r = 0;
 
 	spin_lock(&s->lock);
-	if (closing(s))
+	if (source_closing(s))
 		r = -EBADF;
 	else if (want && !armed(s))
 		r = arm_locked(s);
@@ -543,10 +562,10 @@ static int wait_inside(struct wf_source *s, struct weft_fiber *me,
 	r = wf_wait_sleep(&wait, wf_wait_deadline(me, deadline), false);
 	if (r < 0)
 		wf_source_unlink(s, &node);
-	return closing(s) ? -EBADF : r < 0 ? r : 0;
+	return source_closing(s) ? -EBADF : r < 0 ? r : 0;
 }
 
-/* Without a runtime: poll(2), and no reference meanwhile. */
+/* Without a runtime: poll(2), which a close elsewhere does not end. */
 static int wait_alone(struct wf_source *s, uint64_t want, weft_time deadline)
 {
 	struct pollfd p = {.fd = s->fd};
@@ -558,7 +577,8 @@ static int wait_alone(struct wf_source *s, uint64_t want, weft_time deadline)
 			   (want & WF_OUT ? POLLOUT : 0) |
 			   (want & WF_PRI ? POLLPRI : 0));
 	ts = wf_time_spec(left > 0 ? left : 0);
-	n = wf_call(ppoll, &p, 1, deadline == WEFT_FOREVER ? NULL : &ts);
+	n = wf_call(ppoll, &p, want != 0,
+		    deadline == WEFT_FOREVER ? NULL : &ts);
 	if (n == 0)
 		return -ETIMEDOUT;
 	if (n > 0)
@@ -590,16 +610,6 @@ int wf_source_wait(struct wf_source *s, uint64_t want, weft_time deadline)
 }
 
 /* --- closing --- */
-
-static bool close_to_others(struct wf_source *s, bool keep_open)
-{
-	/* release [source-use] */
-	if (atom_or_ar(&s->use, CLOSING) & CLOSING)
-		return false;
-	s->keep_open = keep_open;
-	wake(s, 0, NULL);
-	return true;
-}
 
 int wf_source_close(struct wf_source *s)
 {
@@ -650,19 +660,18 @@ int wf_source_forget(struct wf_source *s)
 	return leave(s);
 }
 
-/* The number was closed behind our back, and is another file's now. */
-static void drop(struct wf_source *s, int fd,
-		 _Atomic(struct wf_source *) *place)
+/*
+ * The number was closed behind our back, and is another file's now: the kernel
+ * has disarmed it.
+ */
+static void drop(struct wf_source *s, int fd)
 {
-	struct wf_source *stale = s;
-
 	if (!try_enter(s))
 		return;
 	if (s->fd == fd) {
 		spin_lock(&s->lock);
-		s->epoch = 0; /* the kernel has disarmed it */
+		s->epoch = 0;
 		spin_unlock(&s->lock);
-		atom_cas_rlx(place, &stale, NULL);
 		close_to_others(s, true);
 	}
 	leave(s);
@@ -671,14 +680,10 @@ static void drop(struct wf_source *s, int fd,
 int wf_source_adopt(int fd, const struct wf_source *model)
 {
 	_Atomic(struct wf_source *) *place = wf_fdtab_place(fd);
-	struct wf_source *s;
+	struct wf_source *s, *stale;
 
 	if (!place)
 		return -ENOMEM;
-	/* acquire [source-place] */
-	s = atom_load_acq(place);
-	if (s)
-		drop(s, fd, place);
 	s = take_slot();
 	if (!s)
 		return -ENOMEM;
@@ -686,8 +691,10 @@ int wf_source_adopt(int fd, const struct wf_source *model)
 	s->tcp = model ? model->tcp : is_tcp(fd);
 	s->nonblock = true;
 	begin(s, fd);
-	/* release [source-place] */
-	atom_store_rel(place, s);
+	/* release and acquire [source-place] */
+	stale = atom_swap_ar(place, s);
+	if (stale)
+		drop(stale, fd);
 	leave(s);
 	return 0;
 }

@@ -12,7 +12,7 @@
  *      IN_HUP, OUT_HUP the peer has closed that direction: a short count is no
  *                      reason to wait.  Cleared only by an EAGAIN, which a FIFO
  *                      or a terminal gives that has got a new peer.
- *      URGENT          EPOLLPRI has been reported at some time
+ *      URGENT, ERROR   EPOLLPRI, EPOLLERR have been reported at some time
  *      tick in, out    20 bits each: events so far, in that direction
  *      generation      16 bits
  *
@@ -60,6 +60,7 @@
 #define WF_IN_HUP  UINT64_C(8)
 #define WF_OUT_HUP UINT64_C(16)
 #define WF_URGENT  UINT64_C(32)
+#define WF_ERROR   UINT64_C(64)
 
 #define WF_CAN_IN  (WF_IN | WF_IN_HUP)
 #define WF_CAN_OUT (WF_OUT | WF_OUT_HUP)
@@ -144,6 +145,13 @@ void wf_source_event(uint64_t data, uint32_t events, struct wf_carrier *here);
 int wf_source_arm(struct wf_source *s);
 bool wf_source_link(struct wf_source *s, struct wf_node *node, uint64_t seen);
 void wf_source_unlink(struct wf_source *s, struct wf_node *node);
+
+#define WF_CLOSING (UINT64_C(1) << 32) /* in `use` */
+
+static inline bool source_closing(struct wf_source *s)
+{
+	return atom_load_rlx(&s->use) & WF_CLOSING;
+}
 
 static inline uint64_t source_ready(struct wf_source *s)
 {

@@ -53,6 +53,9 @@ int wf_poll_add(struct wf_poll *p, int fd, uint64_t data)
 
 	if (r == 0)
 		atom_add_rlx(&p->added, 1);
+	/* Left by an earlier source of the same file and number. */
+	if (r == -EEXIST)
+		r = (int)wf_call(epoll_ctl, p->fd, EPOLL_CTL_MOD, fd, &e);
 	return r;
 }
 

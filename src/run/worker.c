@@ -176,7 +176,11 @@ static struct weft_fiber *look(struct wf_carrier *here, bool searching)
 	return f || !searching ? f : steal(here);
 }
 
-/* As a searcher: look again and again for a while. */
+/*
+ * As a searcher: look again and again for a while.  After FRUITLESS times in
+ * vain there is one more chance for each sleep that was shorter than a spin:
+ * among waits of a millisecond a short one now and then must not cost three.
+ */
 static struct weft_fiber *spin(struct wf_carrier *here)
 {
 	struct wf_worker *w = here->worker;
@@ -189,7 +193,10 @@ static struct weft_fiber *spin(struct wf_carrier *here)
 	end = wf_time_add(wf_clock_now(), wf_loop_options.spin);
 	while (!f && !wf_worker_over() && wf_clock_now() < end)
 		f = look(here, true);
-	w->fruitless = f ? 0 : w->fruitless + 1;
+	if (!f)
+		w->fruitless++;
+	else if (w->fruitless)
+		w->fruitless--;
 	return f;
 }
 
@@ -257,8 +264,8 @@ static void wait_for_events(struct wf_carrier *here)
 
 	slept = wf_clock_now() - begin;
 	w->slept_long = slept > LONG_SLEEP;
-	if (slept < wf_loop_options.spin)
-		w->fruitless = 0;
+	if (slept < wf_loop_options.spin && w->fruitless == FRUITLESS)
+		w->fruitless--;
 	dispatch_events(here, &w->poll, events, n);
 }
 
