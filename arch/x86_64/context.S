@@ -59,15 +59,13 @@ wf_context_jump:
 	movq	%rdx, %rax
 	/* and we are on the other stack */
 	leaq	160(%rcx), %rsp
-	.cfi_def_cfa_offset 0
-	.cfi_restore %rip
+	.cfi_def_cfa %rcx, 160
 	movq	8(%rcx), %rbp
 	.cfi_restore %rbp
 	jmp	*16(%rcx)
 
 	/* The rare ways out of the straight line; %rcx and %rdx go through. */
-	.cfi_def_cfa_offset 160
-	.cfi_offset %rip, -144
+	.cfi_def_cfa %rsp, 160
 	.cfi_offset %rbp, -152
 .Lmxcsr:
 	ldmxcsr	(%rcx)

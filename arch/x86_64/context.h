@@ -28,6 +28,16 @@ _Static_assert(offsetof(struct wf_context, base) == 8, "context.S");
 extern unsigned char wf_base_fast;
 
 /* clang-format off */
+/* What the compiler may keep in registers where it knows of more of them. */
+#ifdef __AVX512F__
+#define WF_AVX512_LOST                                                         \
+	, "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22",       \
+	"xmm23", "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29",         \
+	"xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+#else
+#define WF_AVX512_LOST
+#endif
+
 static inline __attribute__((always_inline)) void *
 wf_context_switch(struct wf_context *save, struct wf_context *load, void *msg)
 {
@@ -43,7 +53,7 @@ wf_context_switch(struct wf_context *save, struct wf_context *load, void *msg)
 			   "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
 			   "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "st",
 			   "st(1)", "st(2)", "st(3)", "st(4)", "st(5)",
-			   "st(6)", "st(7)", "cc", "memory");
+			   "st(6)", "st(7)", "cc", "memory" WF_AVX512_LOST);
 	return arrived;
 }
 /* clang-format on */

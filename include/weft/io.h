@@ -37,8 +37,8 @@ WEFT_BEGIN
 
 /*
  * Read what is there, at least one byte; 0 at the end of the stream.  With
- * MSG_DONTWAIT, MSG_OOB or MSG_ERRQUEUE a call does not wait, but gives what the
- * system call gives; MSG_WAITALL is not kept, see weft_read_full().
+ * MSG_DONTWAIT, MSG_OOB or MSG_ERRQUEUE a call does not wait, but gives what
+ * the system call gives; MSG_WAITALL is not kept, see weft_read_full().
  *
  * Context: any thread; waits.
  */

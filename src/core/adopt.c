@@ -120,11 +120,13 @@ static void wake_orphan(struct weft_fiber *gone, struct wf_carrier *here)
 
 void wf_adopt_end(struct wf_adoption *a)
 {
+	if (a->life.at_end)
+		a->life.at_end(a->fiber);
 	wf_sched_leave(a->fiber, wake_orphan);
 	wf_self_set(NULL);
 	wf_fiber_free(NULL, a->fiber);
 	/* Inside the gate the runtime outlasts its last fiber. */
-	wf_gate_enter();
+	wf_gate_hold();
 	atom_add_rlx(&wf_runtime.ended, 1);
 	wf_sched_wake_worker(wf_runtime.workers);
 	wf_sched_leave_gate();

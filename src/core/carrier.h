@@ -7,11 +7,11 @@
  * another thread.  The owner's plain operations on a worker happen only
  * between enter and leave:
  *
- *      enter    inside + 1 (plain); [takeover]; load lost: if set, the worker
+ *      enter    inside + 1 (plain); [worker-taken]; load lost: if set, the worker
  *               is no longer ours: touch nothing of it, use the injection
  *               queue instead
  *      leave    inside - 1 (plain)
- *      take     lost = TRYING; membarrier [takeover]; if inside is 0, lost =
+ *      take     lost = TRYING; membarrier [worker-taken]; if inside is 0, lost =
  *               TAKEN, and the worker has another thread from now on; else
  *               lost = 0, the attempt has failed.  One taker at a time.
  *

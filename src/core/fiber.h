@@ -50,14 +50,13 @@ struct weft_fiber {
 	struct wf_context ctx;      /* owner: valid while it does not run */
 	struct wf_carrier *carrier; /* owner: stored before each switch to it */
 	struct wf_life *life;       /* owner: NULL before its first dispatch */
-	uint64_t reserved;
+	uint32_t shield;            /* owner */
+	uint32_t pins;              /* owner; see WF_PINNED_FOR_LIFE */
 
 	weft_fn entry;            /* birth */
 	void *value;              /* owner: argument, then result */
 	_Atomic uintptr_t joiner; /* atomic: see join.h */
 	_Atomic uint32_t cancel;  /* atomic: 1 once cancelled */
-	uint16_t shield;          /* owner */
-	uint16_t pins;            /* owner */
 	struct wf_worker *pinned; /* owner: the only one that may run it */
 	struct wf_scope *scope;   /* owner */
 	weft_time deadline;       /* owner: of the scope */
@@ -65,6 +64,8 @@ struct weft_fiber {
 } WF_ALIGNED(WF_CACHE_LINE);
 
 _Static_assert(sizeof(struct weft_fiber) <= 128, "a handle is two lines");
+
+#define WF_PINNED_FOR_LIFE (UINT32_C(1) << 31)
 
 /* Free handles of one worker; zero is empty. */
 struct wf_fiber_cache {

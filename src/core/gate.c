@@ -4,37 +4,48 @@
  */
 #include "core/gate.h"
 
-#include <stdint.h>
-
 #include "arch/arch.h"
 #include "base/atom.h"
 
-#define OPEN    (UINT32_C(1) << 31)
-#define CLOSING (UINT32_C(1) << 30)
-#define WAKING  (UINT32_C(1) << 29)
+#define OPEN    (UINT64_C(1) << 31)
+#define CLOSING (UINT64_C(1) << 30)
+#define WAKING  (UINT64_C(1) << 29)
+#define INSIDE  (WAKING - 1)
+#define ENTRY   (UINT64_C(1) << 32)
 
-static _Atomic uint32_t word;
+static _Atomic uint64_t word;
 
-bool wf_gate_enter(void)
+static bool enter(uint64_t states)
 {
-	uint32_t w = atom_load_rlx(&word);
+	uint64_t w = atom_load_rlx(&word);
 
-	while (w & OPEN)
+	while (w & states)
 		/* acquire [gate-open] */
-		if (atom_cas_acq(&word, &w, w + 1))
+		if (atom_cas_acq(&word, &w, w + 1 + ENTRY))
 			return true;
 	return false;
 }
 
+bool wf_gate_enter(void)
+{
+	return enter(OPEN);
+}
+
+void wf_gate_hold(void)
+{
+	enter(OPEN | CLOSING);
+}
+
 bool wf_gate_leave(void)
 {
-	uint32_t w = atom_load_rlx(&word), left;
+	uint64_t w = atom_load_rlx(&word);
+	bool last;
 
 	do
-		left = w == CLOSING + 1 ? CLOSING + WAKING : w - 1;
+		last = w & CLOSING && (w & INSIDE) == 1;
 	/* release [gate-left] */
-	while (!atom_cas_rel(&word, &w, left));
-	return left == CLOSING + WAKING;
+	while (!atom_cas_rel(&word, &w, last ? w - 1 + WAKING : w - 1));
+	return last;
 }
 
 void wf_gate_left(void)
@@ -54,25 +65,30 @@ void wf_gate_open(void)
 	atom_store_rel(&word, OPEN);
 }
 
-bool wf_gate_close(void)
+uint64_t wf_gate_look(void)
 {
-	uint32_t w = atom_load_rlx(&word), closed;
+	uint64_t w;
 
-	do {
-		while (w & WAKING) {
-			wf_cpu_relax();
-			w = atom_load_rlx(&word);
-		}
-		closed = w & ~(OPEN | CLOSING) ? (w & ~OPEN) | CLOSING : 0;
-	}
 	/* acquire [gate-left] */
-	while (!atom_cas_acq(&word, &w, closed));
-	return closed == 0;
+	while ((w = atom_load_acq(&word)) & WAKING)
+		wf_cpu_relax();
+	return w;
+}
+
+enum wf_gate_end wf_gate_close(uint64_t seen)
+{
+	bool empty = (seen & INSIDE) == 0;
+	uint64_t closed = empty ? 0 : (seen & ~OPEN) | CLOSING;
+
+	/* acquire [gate-left] */
+	if (!atom_cas_acq(&word, &seen, closed))
+		return WF_GATE_CHANGED;
+	return empty ? WF_GATE_CLOSED : WF_GATE_ASKED;
 }
 
 void wf_gate_reopen(void)
 {
-	uint32_t w = atom_load_rlx(&word);
+	uint64_t w = atom_load_rlx(&word);
 
 	while (w & CLOSING && !atom_cas_rlx(&word, &w, (w & ~CLOSING) | OPEN))
 		;

@@ -7,13 +7,20 @@
  *      OPEN + n         runs; n ordinary threads are inside a call
  *      CLOSING + n      has no more fibers; those inside are asked to leave
  *
+ * and in its upper half a count of entries, so that a word that is still the
+ * same says that nobody has been inside meanwhile.
+ *
  *      enter, any thread     OPEN + n to OPEN + n + 1       acquire [gate-open]
+ *      hold, any thread      the same at CLOSING too, for who knows a fiber
+ *                            that lives                     acquire [gate-open]
  *      leave, any thread     n - 1                          release [gate-left]
  *                            CLOSING + 1 to CLOSING + WAKING; wake a worker;
- *                            WAKING to 0                    release [gate-left]
- *      close, last worker    OPEN + 0 or CLOSING + 0        acquire [gate-left]
- *                            to 0, the end; while WAKING, spin: the waker
- *                            still needs the worker; OPEN + n to CLOSING + n
+ *                            then clear WAKING              release [gate-left]
+ *      look, last worker     while WAKING, spin: the waker still needs the
+ *                            worker                         acquire [gate-left]
+ *      close, last worker    if it is still what was seen before the fibers
+ *                            were counted: with n = 0 to 0, the end; else to
+ *                            CLOSING + n
  *      reopen, last worker   CLOSING + n to OPEN + n, if one of those inside
  *                            has spawned a fiber meanwhile
  *      open, the caller of weft_run    0 to OPEN            release [gate-open]
@@ -25,9 +32,13 @@
 #define WF_GATE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* False: there is no runtime, or it is ending. */
 bool wf_gate_enter(void);
+
+/* The runtime is there, as a fiber of it is known to live. */
+void wf_gate_hold(void);
 
 /*
  * True: somebody waits for the gate to be empty, and this was the last.  The
@@ -41,8 +52,16 @@ bool wf_gate_closing(void);
 
 void wf_gate_open(void);
 
-/* True: closed for good.  False: threads are inside; now they are asked. */
-bool wf_gate_close(void);
+/* Whoever closes looks first, and then whether any fiber lives. */
+uint64_t wf_gate_look(void);
+
+enum wf_gate_end {
+	WF_GATE_CLOSED,  /* for good */
+	WF_GATE_ASKED,   /* threads are inside; now they are asked */
+	WF_GATE_CHANGED, /* somebody has come or gone: look again */
+};
+
+enum wf_gate_end wf_gate_close(uint64_t seen);
 void wf_gate_reopen(void);
 
 /* In a forked child: there is no runtime here. */

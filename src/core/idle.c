@@ -25,8 +25,13 @@ bool wf_idle_search(struct wf_idle *i)
 
 bool wf_idle_found(struct wf_idle *i)
 {
+	uint64_t before;
+
 	/* [idle-fence] */
-	return idle_searching(atom_add_sc(&i->word, -WF_SEARCHING)) == 1;
+	before = atom_add_sc(&i->word, -WF_SEARCHING);
+	/* [idle-fence] */
+	atom_fence_sc();
+	return idle_searching(before) == 1;
 }
 
 bool wf_idle_sleep(struct wf_idle *i, bool searching)
@@ -54,7 +59,7 @@ bool wf_idle_rouse(struct wf_idle *i)
 	atom_fence_sc();
 	word = atom_load_rlx(&i->word);
 	do
-		if (idle_searching(word) || idle_awake(word) == i->workers)
+		if (idle_searching(word) || idle_awake(word) >= i->workers)
 			return false;
 	/* [idle-fence] */
 	while (!atom_cas_sc(&i->word, &word,
@@ -68,13 +73,7 @@ void wf_idle_unrouse(struct wf_idle *i)
 	atom_add_sc(&i->word, -(WF_SEARCHING + WF_AWAKE));
 }
 
-void wf_idle_call(struct wf_idle *i)
-{
-	/* [idle-fence] */
-	atom_add_sc(&i->word, WF_RISE + WF_AWAKE);
-}
-
-void wf_idle_uncall(struct wf_idle *i)
+void wf_idle_unrise(struct wf_idle *i)
 {
 	/* [idle-fence] */
 	atom_add_sc(&i->word, -WF_AWAKE);
@@ -86,6 +85,7 @@ uint64_t wf_idle_all_asleep(struct wf_idle *i)
 
 	/* [idle-fence] */
 	atom_fence_sc();
-	word = atom_load_rlx(&i->word);
+	/* acquire [idle-fence] */
+	word = atom_load_acq(&i->word);
 	return idle_awake(word) ? 0 : word;
 }

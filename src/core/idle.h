@@ -7,17 +7,19 @@
  * word, knows that nobody was awake in between.
  *
  *      publish, anybody       put work where others find it (ring, injection
- *                             queue, inbox); full fence [idle]; if somebody
+ *                             queue, inbox); full fence [idle-fence]; if somebody
  *                             sleeps and nobody searches, wake one
- *      sleep, a worker        asleep = 1; awake - 1, and searching - 1 if it
- *                             searched (one RMW); full fence [idle]; look at
+ *      sleep, a worker        asleep = DOZING; awake - 1, and searching - 1 if
+ *                             it searched (one RMW); full fence [idle-fence]; look at
  *                             everything again; only then sleep
- *      rise, by itself        asleep 1 to 0 by swap; awake + 1
- *      rouse, by another      searching + 1, awake + 1; asleep 1 to 0 by CAS;
- *                             write to its wake descriptor.  The sleeper rises
- *                             as a searcher: the rouser has counted for it
- *      call, by another       awake + 1; asleep 1 to CALLED by CAS; write.  For
- *                             one particular worker, which need not search
+ *      rise, the sleeper      awake + 1; asleep to 0 by swap; if it was 0 before,
+ *                             awake - 1: the rouser has counted, and for a
+ *                             searcher
+ *      rouse, by another      searching + 1, awake + 1; asleep DOZING to 0 by
+ *                             CAS; write to its wake descriptor.  If there is
+ *                             none to be found, take both back and begin anew
+ *      call, by another       asleep DOZING to CALLED by CAS; write.  For one
+ *                             particular worker, which need not search
  *      search, a worker       searching + 1, if at most max(1, half) search
  *      found                  searching - 1; if it was the last searcher and
  *                             there is more, wake another
@@ -25,9 +27,10 @@
  * No work is lost: publish and sleep each write, fence and then read what the
  * other wrote, so one of them sees the other.  A searcher that leaves has
  * either found work, and then looks whether there is more, or goes to sleep,
- * and then looks at everything after it has left.  A rouser that finds nobody
- * to rouse has met a sleeper that is just rising, which looks at everything too
- * once it is counted as awake.
+ * and then looks at everything after it has left.  A rouser that finds nobody has made
+ * others believe in a searcher that there is not, so it tries again until it
+ * has found one, or sees one, or sees everybody awake.  A sleeper counts itself
+ * before it clears its flag, so whoever sees too few awake sees a flag.
  *
  * What an owner has in its own part of the run queue is not published: it
  * looks at this word on each push and each take, without a fence, and shares
@@ -88,8 +91,9 @@ bool wf_idle_found(struct wf_idle *i);
 /* True: the caller was the last one awake. */
 bool wf_idle_sleep(struct wf_idle *i, bool searching);
 
-/* A sleeper that nobody has roused is awake again. */
+/* A sleeper is awake again; it was counted already by who has roused it. */
 void wf_idle_rise(struct wf_idle *i);
+void wf_idle_unrise(struct wf_idle *i);
 
 /*
  * Work has been published.  True: the caller has to rouse a sleeper, which is
@@ -97,9 +101,5 @@ void wf_idle_rise(struct wf_idle *i);
  */
 bool wf_idle_rouse(struct wf_idle *i);
 void wf_idle_unrouse(struct wf_idle *i);
-
-/* The same for one particular sleeper, which will not be a searcher. */
-void wf_idle_call(struct wf_idle *i);
-void wf_idle_uncall(struct wf_idle *i);
 
 #endif

@@ -91,7 +91,7 @@ void *weft_local_get(const struct weft_local *local)
 	struct weft_fiber *self = wf_self();
 	struct wf_local_slot *slot;
 
-	if (!self || local->id_ >= KEYS)
+	if (!self || !current(local))
 		return NULL;
 	slot = slot_of(self->life, local->id_);
 	return slot && slot->generation == local->generation_ ? slot->value

@@ -41,23 +41,21 @@ static void ring_push(struct wf_runq *q, struct weft_fiber *f)
 static uint32_t ring_take(struct wf_runq *q, struct weft_fiber **to,
 			  uint32_t max)
 {
-	uint32_t head = atom_load_rlx(&q->head), n;
+	/* acquire [ring-taken]: the tail read next is at least as new */
+	uint32_t head = atom_load_acq(&q->head), n;
 
 	for (;;) {
 		/* acquire [ring-filled] */
 		n = atom_load_acq(&q->tail) - head;
 		if (n == 0)
 			return 0;
-		/* Read at different times, they may seem further apart. */
-		if (n > WF_RUNQ_CAP)
-			n = 1;
 		n = n - n / 2;
 		n = n < max ? n : max;
 		for (uint32_t i = 0; i < n; i++)
 			to[i] = atom_load_rlx(
 				&q->ring[(head + i) % WF_RUNQ_CAP]);
-		/* release [ring-taken] */
-		if (atom_cas_rel(&q->head, &head, head + n))
+		/* release [ring-taken]; on failure acquire */
+		if (atom_cas_ar(&q->head, &head, head + n))
 			return n;
 	}
 }

@@ -25,14 +25,17 @@
  *              The owner reuses a slot only after it has  acquire [ring-taken]
  *              seen a head beyond it.
  *
- * What a taker has read from a slot counts only if its CAS succeeds: while
+ * A taker reads head first, and acquires: so tail is never behind it, and if
+ * head has moved since, which alone can make them seem further apart than they
+ * are, the CAS fails.  What a taker has read from a slot counts only if its CAS succeeds: while
  * head stands, the owner does not write that slot.  The counters are 32 bits
  * and wrap; a CAS is fooled only by 2^32 fibers passing during one steal.
  *
  * Rejected: Chase and Lev's deque, whose owner needs a full fence a take; and
  * a ring alone for everything (Go, Tokio), whose owner needs a CAS a take,
  * three times a yield's cost.  A fiber alone in the queue is not shared: to
- * steal it costs more than to run it.
+ * steal it costs more than to run it, unless the one before it does not end,
+ * which takes a takeover (carrier.h).
  */
 #ifndef WF_RUNQ_H
 #define WF_RUNQ_H

@@ -7,7 +7,8 @@
  *      enter             the worker is ours, or lost
  *      pick              a successor from the worker's own queue
  *      bind              a stack, if the successor has never run
- *      switch            with the message
+ *      switch            with the message; a fiber that yields is in the owner's
+ *                        part of the queue already, where nobody else looks
  *      arrive            do what the message says, then leave
  *
  * so the worker is ours from before the pick until after the arrival's work.
@@ -24,16 +25,14 @@ struct wf_runtime wf_runtime;
 
 /* --- whom to wake --- */
 
+/* Awake, it sees what the caller has published before it sleeps again. */
 void wf_sched_wake_worker(struct wf_worker *w)
 {
 	uint32_t asleep = WF_DOZING;
 
-	wf_idle_call(&wf_runtime.idle);
 	/* [idle-fence] */
 	if (atom_cas_sc(&w->asleep, &asleep, WF_CALLED))
 		wf_poll_wake(&w->poll);
-	else
-		wf_idle_uncall(&wf_runtime.idle);
 }
 
 void wf_sched_leave_gate(void)
@@ -44,8 +43,8 @@ void wf_sched_leave_gate(void)
 	wf_gate_left();
 }
 
-/* Already counted; somebody has to be found who is asleep. */
-static void rouse(void)
+/* Somebody has to be found who is asleep, and is counted for already. */
+static bool rouse(void)
 {
 	for (uint32_t i = 0; i < wf_runtime.count; i++) {
 		struct wf_worker *w = &wf_runtime.workers[i];
@@ -56,16 +55,17 @@ static void rouse(void)
 		/* [idle-fence] */
 		if (atom_cas_sc(&w->asleep, &asleep, 0)) {
 			wf_poll_wake(&w->poll);
-			return;
+			return true;
 		}
 	}
-	wf_idle_unrouse(&wf_runtime.idle);
+	return false;
 }
 
+/* Others may have counted on the one who was not found: so look again. */
 void wf_sched_notify(void)
 {
-	if (wf_idle_rouse(&wf_runtime.idle))
-		rouse();
+	while (wf_idle_rouse(&wf_runtime.idle) && !rouse())
+		wf_idle_unrouse(&wf_runtime.idle);
 }
 
 /* Somebody would take work: offer it, and wake one to fetch it. */
@@ -89,17 +89,20 @@ static void inject(struct weft_fiber *f)
 	wf_sched_notify();
 }
 
+/* Once it is in the inbox, the fiber may run and be pinned no more. */
 static void deliver(struct weft_fiber *f, struct wf_worker *here)
 {
-	if (f->pinned == here) {
-		list_push(&here->inbox.mine, &f->link);
+	struct wf_worker *home = f->pinned;
+
+	if (home == here) {
+		list_push(&home->inbox.mine, &f->link);
 		return;
 	}
-	wf_inbox_push(&f->pinned->inbox, f);
+	wf_inbox_push(&home->inbox, f);
 	/* [idle-fence] */
 	atom_fence_sc();
-	if (atom_load_rlx(&f->pinned->asleep) == WF_DOZING)
-		wf_sched_wake_worker(f->pinned);
+	if (atom_load_rlx(&home->asleep) == WF_DOZING)
+		wf_sched_wake_worker(home);
 }
 
 static WF_NOINLINE void queue_special(struct weft_fiber *f, struct wf_worker *w)
@@ -135,7 +138,10 @@ void wf_sched_queue(struct weft_fiber *f)
 	struct wf_worker *w;
 
 	if (!self) {
+		/* The runtime outlasts a fiber that sleeps, but not the rest. */
+		wf_gate_hold();
 		queue_elsewhere(f, NULL);
+		wf_sched_leave_gate();
 		return;
 	}
 	w = carrier_enter(self->carrier);
@@ -294,7 +300,7 @@ static void wake_joiner(struct weft_fiber *joiner, struct wf_worker *w)
 }
 
 /* Its stack is free: from here on it is a handle, or nothing. */
-static void finish(struct weft_fiber *f, struct weft_fiber *awake,
+static void finish(struct weft_fiber *f, struct weft_fiber *arrived,
 		   struct wf_worker *w)
 {
 	/* release [join-result] */
@@ -302,7 +308,7 @@ static void finish(struct weft_fiber *f, struct weft_fiber *awake,
 
 	if (found == WF_DETACHED)
 		wf_fiber_free(w ? &w->handles : NULL, f);
-	else if (found && found != (uintptr_t)awake)
+	else if (found && found != (uintptr_t)arrived)
 		wake_joiner((struct weft_fiber *)found, w);
 	if (w) {
 		atom_bump_rlx(&w->ended);
@@ -331,13 +337,16 @@ static void retire(struct weft_fiber *f, struct wf_carrier *here)
 	finish(f, NULL, w);
 }
 
-/* The same where its joiner has arrived, which is awake. */
+/*
+ * The same where its joiner has arrived, whom claim_joiner() has left in the
+ * link, as another one may be waiting by now.
+ */
 static void retire_to_joiner(struct weft_fiber *f, struct wf_carrier *here)
 {
 	struct wf_worker *w = carrier_worker(here);
 
 	release_stack(f, w);
-	finish(f, (struct weft_fiber *)atom_load_rlx(&f->joiner), w);
+	finish(f, fiber_of(f->link.next), w);
 }
 
 /* Whoever sleeps until `self` has ended, now to be run by the caller. */
@@ -352,6 +361,7 @@ static struct weft_fiber *claim_joiner(struct weft_fiber *self,
 	if (!park_permit(joiner) || queue_elsewhere(joiner, w))
 		return NULL;
 	w->turns--;
+	self->link.next = &joiner->link;
 	return joiner;
 }
 

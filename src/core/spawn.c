@@ -9,6 +9,7 @@
 #include "core/join.h"
 #include "core/sched.h"
 #include "core/self.h"
+#include "core/spawn.h"
 #include "core/wait.h"
 #include "os/clock.h"
 
@@ -49,7 +50,7 @@ static void fill(struct weft_fiber *f, const struct weft_attr *attr, weft_fn fn,
 	f->name = attr ? attr->name : NULL;
 	if (attr && attr->pin) {
 		f->pinned = &wf_runtime.workers[attr->pin - 1];
-		f->pins = 1;
+		f->pins = WF_PINNED_FOR_LIFE;
 	}
 }
 
@@ -79,6 +80,12 @@ static int spawn(struct weft_fiber **handle, const struct weft_attr *attr,
 		atom_add_rlx(&wf_runtime.spawned, 1);
 	wf_sched_spawn(f, w);
 	return 0;
+}
+
+int wf_spawn_first(struct weft_fiber **handle, const struct weft_attr *attr,
+		   weft_fn fn, void *arg)
+{
+	return spawn(handle, attr, fn, arg, NULL);
 }
 
 static int spawn_from_outside(struct weft_fiber **handle,
@@ -291,7 +298,7 @@ int weft_unpin(void)
 
 	if (!self)
 		return -EPERM;
-	if (!self->pins)
+	if (!(self->pins & ~WF_PINNED_FOR_LIFE))
 		return -EINVAL;
 	if (--self->pins == 0)
 		self->pinned = NULL;
@@ -307,5 +314,13 @@ int weft_worker(void)
 
 unsigned weft_workers(void)
 {
-	return wf_runtime.count;
+	unsigned count;
+
+	if (wf_self())
+		return wf_runtime.count;
+	if (!wf_gate_enter())
+		return 0;
+	count = wf_runtime.count;
+	wf_sched_leave_gate();
+	return count;
 }

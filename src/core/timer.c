@@ -109,6 +109,17 @@ static unsigned next_slot(const struct wf_wheel *w, unsigned level)
 static bool next_tick(const struct wf_wheel *w, unsigned *level, unsigned *slot,
 		      uint64_t *tick)
 {
+	/* One that has begun and is not yet empty has to come down first. */
+	for (unsigned l = LAST; l > 0; l--) {
+		unsigned s = digit(w->now, l), shift = l * WF_WHEEL_BITS;
+
+		if (!(w->used[l] >> s & 1))
+			continue;
+		*level = l;
+		*slot = s;
+		*tick = w->now >> shift << shift;
+		return true;
+	}
 	for (unsigned l = 0; l < WF_WHEELS; l++) {
 		unsigned s = next_slot(w, l), shift = l * WF_WHEEL_BITS;
 

@@ -19,7 +19,7 @@
  *                                        if it fails, skip the node
  *      fire, after unlocking             read next and handle; CLAIMED ->
  *                                        FIRED, the last touch of the frame
- *                                        [fired]; unpark the handle
+ *                                        [wait-fired]; unpark the handle
  *      give up, the waiter               WAITING -> SELF by CAS; then it
  *                                        unlinks its nodes under the locks
  *

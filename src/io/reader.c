@@ -54,7 +54,7 @@ static ssize_t fill(struct weft_reader *r, weft_time deadline)
 	return n;
 }
 
-/* What is in the buffer needs no wait, but a cancelled fiber gets none of it. */
+/* What is in the buffer needs no wait, but a cancelled fiber gets none. */
 static int allowed(void)
 {
 	struct weft_fiber *self = wf_self();

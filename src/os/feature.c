@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "arch/arch.h"
 #include "os/call.h"
@@ -24,7 +25,7 @@ static bool found[WF_FEATURES];
 /* qemu-user says yes and guards nothing: so the kernel has to run into it. */
 static bool probe_guard(void)
 {
-	long page = 4096, installed;
+	long page = sysconf(_SC_PAGESIZE), installed;
 	void *p = mmap(NULL, page, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 

@@ -19,7 +19,7 @@ enum wf_feature {
 	WF_FEATURES
 };
 
-/* Look, once a process; called before anything else of weft. */
+/* Look; called before anything else of a runtime. */
 void wf_feature_probe(void);
 
 bool wf_feature(enum wf_feature f);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/sanitize.h"
@@ -19,7 +20,7 @@
 
 #define MADV_GUARD_INSTALL_ 102
 #define PIDFD_SELF_         (-10000) /* 6.14 */
-#define PAGE                ((size_t)4096)
+#define GUARD_MAX           ((size_t)64 << 10)
 #define CHUNK_FIRST         ((size_t)4 << 20)
 #define CHUNK_LAST          ((size_t)4 << 30)
 #define CHUNKS              4096
@@ -51,8 +52,15 @@ static _Atomic size_t protected_; /* guards that cost a mapping */
 static size_t protect_limit;
 static _Atomic bool said;
 
+static size_t page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
 int wf_stack_class(size_t bytes)
 {
+	if (bytes < 4 * page_size())
+		bytes = 4 * page_size();
 	for (int c = 0; c < WF_STACK_CLASSES; c++)
 		if (bytes <= WF_STACK_MIN << c)
 			return c;
@@ -72,9 +80,9 @@ size_t wf_stack_guard_size(int class)
 {
 	size_t size = wf_stack_size(class) / 16;
 
-	if (size < PAGE)
-		return PAGE;
-	return size < 16 * PAGE ? size : 16 * PAGE;
+	if (size < page_size())
+		return page_size();
+	return size < GUARD_MAX ? size : GUARD_MAX;
 }
 
 /* How many stacks of a class one cache may hide. */
@@ -145,17 +153,16 @@ static int guard(struct class *c, void *stack, size_t size)
 
 uint64_t *wf_stack_canary(void *stack, int class)
 {
-	uint64_t page;
+	const uint64_t canary = WF_STACK_CANARY;
 
 	if (!atom_load_rlx(&classes[class].canaries))
 		return NULL;
 	if (guard_ == WEFT_GUARD_CANARY)
 		return stack;
-	/* Some have guards, and only the kernel can say which. */
+	/* Some have guards, and only the kernel can say which: by writing. */
 	if (wf_call(clock_getres, 1, stack) == -EFAULT)
 		return NULL;
-	page = WF_STACK_CANARY;
-	memcpy(stack, &page, sizeof page);
+	memcpy(stack, &canary, sizeof canary);
 	return stack;
 }
 

@@ -39,14 +39,17 @@ static void report(const struct weft_fiber *f, void *address)
 	backtrace_symbols_fd(frames, n, 2);
 }
 
-/* Once the handler has returned, the instruction faults again and kills. */
-static void die(int signal)
+/*
+ * Once the handler has returned, the instruction faults again and kills; unless
+ * somebody has sent the signal, who has to be obeyed too.
+ */
+static void die(int signal, const siginfo_t *info)
 {
 	struct sigaction plain = {.sa_handler = SIG_DFL};
 
 	sigaction(signal, &plain, NULL);
-	if (signal != SIGSEGV)
-		raise(SIGSEGV);
+	if (info->si_code <= 0)
+		raise(signal);
 }
 
 static void pass_on(int signal, siginfo_t *info, void *context)
@@ -56,7 +59,7 @@ static void pass_on(int signal, siginfo_t *info, void *context)
 	if (old->sa_flags & SA_SIGINFO)
 		old->sa_sigaction(signal, info, context);
 	else if (old->sa_handler == SIG_DFL || old->sa_handler == SIG_IGN)
-		die(signal);
+		die(signal, info);
 	else
 		old->sa_handler(signal);
 }
@@ -67,7 +70,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 	if (self && wf_life_overflowed(self, (uintptr_t)info->si_addr)) {
 		report(self, info->si_addr);
-		die(signal);
+		die(signal, info);
 		return;
 	}
 	pass_on(signal, info, context);

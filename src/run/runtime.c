@@ -14,6 +14,7 @@
 #include "core/gate.h"
 #include "core/sched.h"
 #include "core/self.h"
+#include "core/spawn.h"
 #include "core/worker.h"
 #include "io/offload.h"
 #include "io/source.h"
@@ -229,27 +230,30 @@ static void *run_first(void *arg)
 {
 	struct first *first = arg;
 
-	first->result = first->fn(first->arg);
-	return NULL;
+	return (void *)(intptr_t)first->fn(first->arg);
 }
 
-/* The other workers wait already; the first fiber is injected. */
+/*
+ * The other workers wait already, and may run the first fiber at once.  If it
+ * cannot be made there is nothing to run, unless a thread has spawned meanwhile.
+ * Its handle is kept for its result, which weft_exit() may have given.
+ */
 static int carry(struct first *first)
 {
 	struct weft_attr attr = {.name = "main"};
+	struct weft_fiber *f;
 	int r;
 
+	wf_fault_begin();
 	wf_gate_open();
-	r = weft_spawn(NULL, &attr, run_first, first);
-	if (r < 0) {
-		wf_gate_close();
-		wf_worker_finish();
-	} else {
-		wf_fault_begin();
-		wf_watch_carry();
-		wf_fault_end();
-	}
+	r = wf_spawn_first(&f, &attr, run_first, first);
+	wf_watch_carry();
 	wf_watch_end();
+	wf_fault_end();
+	if (r == 0) {
+		first->result = (int)(intptr_t)f->value;
+		wf_fiber_free(NULL, f);
+	}
 	return r;
 }
 

@@ -88,6 +88,8 @@ static void *main_of_thread(void *arg)
 {
 	struct thread *t = arg;
 
+	/* Not the mask of whoever has asked for a takeover. */
+	wf_signals_block(NULL);
 	wf_thread_name("weft");
 	carry(t);
 	return NULL;
@@ -205,16 +207,26 @@ static void dismiss(void)
 	spin_unlock(&lock);
 }
 
-static void join_all(void)
+/* Under the lock: the one who ended the runtime may still be dismissing. */
+static struct thread *thread_take(void)
 {
 	struct wf_link *n;
+
+	spin_lock(&lock);
+	n = list_pop(&threads);
+	spin_unlock(&lock);
+	return n ? container_of(n, struct thread, link) : NULL;
+}
+
+static void join_all(void)
+{
+	struct thread *t;
 
 	atom_store_rlx(&watch_over, 1);
 	wf_futex_wake(&watch_over, 1);
 	wf_thread_join(watch);
-	while ((n = list_pop(&threads))) {
-		struct thread *t = container_of(n, struct thread, link);
-
+	dismiss();
+	while ((t = thread_take())) {
 		if (t->own)
 			wf_thread_join(t->id);
 		free(t);

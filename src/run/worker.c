@@ -241,11 +241,18 @@ static void unpark(struct weft_fiber *f, void *unused)
 /* The last one awake has gone to sleep: is anything left to be done? */
 static bool end_if_done(void)
 {
-	if (any_living()) {
-		wf_gate_reopen();
-		return false;
-	}
-	if (!wf_gate_close()) {
+	enum wf_gate_end end;
+	uint64_t seen;
+
+	do {
+		seen = wf_gate_look();
+		if (any_living()) {
+			wf_gate_reopen();
+			return false;
+		}
+		end = wf_gate_close(seen);
+	} while (end == WF_GATE_CHANGED);
+	if (end == WF_GATE_ASKED) {
 		/* Threads that wait inside leave when they are woken. */
 		wf_fiber_each(unpark, NULL);
 		return false;
@@ -280,10 +287,11 @@ static bool sleep_and_rise(struct wf_carrier *here, bool searching)
 	last = wf_idle_sleep(&wf_runtime.idle, searching);
 	if (!work_in_sight(w) && !(last && end_if_done()))
 		wait_for_events(here);
+	wf_idle_rise(&wf_runtime.idle);
 	/* [idle-fence] */
 	asleep = atom_swap_sc(&w->asleep, 0);
-	if (asleep == WF_DOZING)
-		wf_idle_rise(&wf_runtime.idle);
+	if (asleep == 0)
+		wf_idle_unrise(&wf_runtime.idle);
 	return asleep == 0;
 }
 

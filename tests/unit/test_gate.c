@@ -11,6 +11,15 @@
 
 TestSuite(gate, .timeout = 10 * T_SLOW);
 
+static bool close_now(void)
+{
+	enum wf_gate_end end;
+
+	while ((end = wf_gate_close(wf_gate_look())) == WF_GATE_CHANGED)
+		;
+	return end == WF_GATE_CLOSED;
+}
+
 Test(gate, nobody_enters_what_has_not_been_opened)
 {
 	cr_assert_not(wf_gate_enter());
@@ -29,7 +38,7 @@ Test(gate, who_enters_leaves_unnoticed_while_it_is_open)
 Test(gate, it_closes_for_good_when_nobody_is_inside)
 {
 	wf_gate_open();
-	cr_assert(wf_gate_close());
+	cr_assert(close_now());
 	cr_assert_not(wf_gate_enter());
 	cr_assert_not(wf_gate_closing());
 }
@@ -39,20 +48,20 @@ Test(gate, it_does_not_close_on_those_inside_but_asks_them)
 	wf_gate_open();
 	wf_gate_enter();
 	wf_gate_enter();
-	cr_assert_not(wf_gate_close());
+	cr_assert_not(close_now());
 	cr_assert(wf_gate_closing());
 	cr_assert_not(wf_gate_enter());
 	cr_assert_not(wf_gate_leave());
 	cr_assert(wf_gate_leave(), "the last one has to say so");
 	wf_gate_left();
-	cr_assert(wf_gate_close());
+	cr_assert(close_now());
 }
 
 static _Atomic bool woken;
 
 static void *close_it(void *unused)
 {
-	while (!wf_gate_close())
+	while (!close_now())
 		;
 	T_CHECK(atomic_load(&woken));
 	return unused;
@@ -65,7 +74,7 @@ Test(gate, it_does_not_close_while_the_last_one_wakes_the_closer)
 
 	wf_gate_open();
 	wf_gate_enter();
-	cr_assert_not(wf_gate_close());
+	cr_assert_not(close_now());
 	cr_assert(wf_gate_leave());
 	pthread_create(&t, NULL, close_it, NULL);
 	for (int i = 0; i < 1000; i++)
@@ -76,11 +85,36 @@ Test(gate, it_does_not_close_while_the_last_one_wakes_the_closer)
 	t_verify();
 }
 
+/* Who has come and gone may have left a fiber behind. */
+Test(gate, it_does_not_close_when_somebody_has_been_inside_since_the_look)
+{
+	uint64_t seen;
+
+	wf_gate_open();
+	seen = wf_gate_look();
+	cr_assert(wf_gate_enter());
+	wf_gate_leave();
+	cr_assert_eq(wf_gate_close(seen), WF_GATE_CHANGED);
+	cr_assert(wf_gate_enter(), "it is open as before");
+}
+
+Test(gate, who_knows_a_living_fiber_may_come_in_while_it_closes)
+{
+	wf_gate_open();
+	wf_gate_enter();
+	cr_assert_not(close_now());
+	wf_gate_hold();
+	cr_assert_not(wf_gate_leave());
+	cr_assert(wf_gate_leave());
+	wf_gate_left();
+	cr_assert(close_now());
+}
+
 Test(gate, it_can_be_reopened_while_it_closes)
 {
 	wf_gate_open();
 	wf_gate_enter();
-	wf_gate_close();
+	cr_assert_not(close_now());
 	wf_gate_reopen();
 	cr_assert_not(wf_gate_closing());
 	cr_assert(wf_gate_enter());
@@ -131,7 +165,7 @@ Test(gate, nobody_is_inside_when_it_has_closed)
 	for (size_t i = t_scale(20000); i; i--) {
 		atomic_store(&closed, false);
 		wf_gate_open();
-		while (!wf_gate_close())
+		while (!close_now())
 			;
 		atomic_store(&closed, true);
 		T_CHECK(atomic_load(&inside) == 0);

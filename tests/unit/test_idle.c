@@ -113,16 +113,18 @@ Test(idle, the_roused_counts_as_awake_and_searching)
 	cr_assert_eq(searching(), 0);
 }
 
-Test(idle, one_in_particular_is_called_whoever_searches)
+/* A sleeper counts itself first, and takes it back if it has been roused. */
+Test(idle, the_roused_is_counted_once)
 {
 	wf_idle_begin(&idle, 4);
-	wf_idle_search(&idle);
 	wf_idle_sleep(&idle, false);
-	wf_idle_call(&idle);
+	cr_assert(wf_idle_rouse(&idle));
+	wf_idle_rise(&idle);
+	cr_assert_eq(awake(), 5);
+	cr_assert_not(wf_idle_rouse(&idle), "nobody is left to be roused");
+	wf_idle_unrise(&idle);
 	cr_assert_eq(awake(), 4);
 	cr_assert_eq(searching(), 1);
-	wf_idle_uncall(&idle);
-	cr_assert_eq(awake(), 3);
 }
 
 /* Who counts what lives must see that somebody was awake in between. */
