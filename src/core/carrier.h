@@ -7,13 +7,13 @@
  * another thread.  The owner's plain operations on a worker happen only
  * between enter and leave:
  *
- *      enter    inside + 1 (plain); [worker-taken]; load lost: if set, the worker
- *               is no longer ours: touch nothing of it, use the injection
- *               queue instead
+ *      enter    inside + 1 (plain); [worker-taken]; load lost: if set, the
+ *               worker is no longer ours: touch nothing of it, use the
+ *               injection queue instead
  *      leave    inside - 1 (plain)
- *      take     lost = TRYING; membarrier [worker-taken]; if inside is 0, lost =
- *               TAKEN, and the worker has another thread from now on; else
- *               lost = 0, the attempt has failed.  One taker at a time.
+ *      take     lost = TRYING; membarrier [worker-taken]; if inside is 0,
+ *               lost = TAKEN, and the worker has another thread from now on;
+ *               else lost = 0, the attempt has failed.  One taker at a time.
  *
  * Either the owner's load of `lost` comes after the taker's store, and it
  * keeps away; or its store of `inside` came before the membarrier, and the

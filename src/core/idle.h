@@ -7,14 +7,14 @@
  * word, knows that nobody was awake in between.
  *
  *      publish, anybody       put work where others find it (ring, injection
- *                             queue, inbox); full fence [idle-fence]; if somebody
- *                             sleeps and nobody searches, wake one
+ *                             queue, inbox); full fence [idle-fence]; if
+ *                             somebody sleeps and nobody searches, wake one
  *      sleep, a worker        asleep = DOZING; awake - 1, and searching - 1 if
- *                             it searched (one RMW); full fence [idle-fence]; look at
- *                             everything again; only then sleep
- *      rise, the sleeper      awake + 1; asleep to 0 by swap; if it was 0 before,
- *                             awake - 1: the rouser has counted, and for a
- *                             searcher
+ *                             it searched (one RMW); full fence [idle-fence];
+ *                             look at everything again; only then sleep
+ *      rise, the sleeper      awake + 1; asleep to 0 by swap; if it was 0
+ *                             before, awake - 1: the rouser has counted, and
+ *                             for a searcher
  *      rouse, by another      searching + 1, awake + 1; asleep DOZING to 0 by
  *                             CAS; write to its wake descriptor.  If there is
  *                             none to be found, take both back and begin anew
@@ -27,10 +27,11 @@
  * No work is lost: publish and sleep each write, fence and then read what the
  * other wrote, so one of them sees the other.  A searcher that leaves has
  * either found work, and then looks whether there is more, or goes to sleep,
- * and then looks at everything after it has left.  A rouser that finds nobody has made
- * others believe in a searcher that there is not, so it tries again until it
- * has found one, or sees one, or sees everybody awake.  A sleeper counts itself
- * before it clears its flag, so whoever sees too few awake sees a flag.
+ * and then looks at everything after it has left.  A rouser that finds nobody
+ * has made others believe in a searcher that there is not, so it tries again
+ * until it has found one, or sees one, or sees everybody awake.  A sleeper
+ * counts itself before it clears its flag, so whoever sees too few awake sees a
+ * flag.
  *
  * What an owner has in its own part of the run queue is not published: it
  * looks at this word on each push and each take, without a fence, and shares

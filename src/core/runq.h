@@ -27,9 +27,10 @@
  *
  * A taker reads head first, and acquires: so tail is never behind it, and if
  * head has moved since, which alone can make them seem further apart than they
- * are, the CAS fails.  What a taker has read from a slot counts only if its CAS succeeds: while
- * head stands, the owner does not write that slot.  The counters are 32 bits
- * and wrap; a CAS is fooled only by 2^32 fibers passing during one steal.
+ * are, the CAS fails.  What a taker has read from a slot counts only if its CAS
+ * succeeds: while head stands, the owner does not write that slot.  The
+ * counters are 32 bits and wrap; a CAS is fooled only by 2^32 fibers passing
+ * during one steal.
  *
  * Rejected: Chase and Lev's deque, whose owner needs a full fence a take; and
  * a ring alone for everything (Go, Tokio), whose owner needs a CAS a take,

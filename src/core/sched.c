@@ -7,8 +7,8 @@
  *      enter             the worker is ours, or lost
  *      pick              a successor from the worker's own queue
  *      bind              a stack, if the successor has never run
- *      switch            with the message; a fiber that yields is in the owner's
- *                        part of the queue already, where nobody else looks
+ *      switch            with the message; a fiber that yields is in the
+ *                        owner's part of the queue already, where nobody looks
  *      arrive            do what the message says, then leave
  *
  * so the worker is ours from before the pick until after the arrival's work.
@@ -138,7 +138,7 @@ void wf_sched_queue(struct weft_fiber *f)
 	struct wf_worker *w;
 
 	if (!self) {
-		/* The runtime outlasts a fiber that sleeps, but not the rest. */
+		/* It lasts as long as this fiber sleeps, and no longer. */
 		wf_gate_hold();
 		queue_elsewhere(f, NULL);
 		wf_sched_leave_gate();

@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -235,8 +236,8 @@ static void *run_first(void *arg)
 
 /*
  * The other workers wait already, and may run the first fiber at once.  If it
- * cannot be made there is nothing to run, unless a thread has spawned meanwhile.
- * Its handle is kept for its result, which weft_exit() may have given.
+ * cannot be made there is nothing to run, unless a thread has spawned in
+ * between.  Its handle is kept for its result, which weft_exit() may have given.
  */
 static int carry(struct first *first)
 {
@@ -274,10 +275,27 @@ static int run(const struct weft_options *given, struct first *first)
 	return r;
 }
 
+static _Atomic bool busy;
+
+/* A runtime does not follow a fork: the child is a thread without one. */
+static void forget_in_child(void)
+{
+	wf_self_set(NULL);
+	wf_gate_forget();
+	wf_source_epoch();
+	wf_runtime.count = 0;
+	atom_store_rlx(&busy, false);
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, forget_in_child);
+}
+
 int weft_run(const struct weft_options *options, int (*fn)(void *arg),
 	     void *arg)
 {
-	static _Atomic bool busy;
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct first first = {fn, arg, 0};
 	int r;
 
@@ -286,6 +304,7 @@ int weft_run(const struct weft_options *options, int (*fn)(void *arg),
 	/* acquire [one-runtime] */
 	if (wf_self() || atom_swap_acq(&busy, true))
 		return -EBUSY;
+	pthread_once(&once, watch_forks);
 	r = run(options, &first);
 	/* release [one-runtime] */
 	atom_store_rel(&busy, false);
