@@ -152,3 +152,10 @@ void wf_fiber_each(void (*visit)(struct weft_fiber *f, void *arg), void *arg)
 		for (size_t k = 0; k < slabs[i].count; k++)
 			visit(&slabs[i].handles[k], arg);
 }
+
+void wf_fiber_forget(void)
+{
+	lock = (struct wf_spin){0};
+	free_handles = NULL;
+	fresh = 0;
+}

@@ -83,6 +83,12 @@ void wf_fiber_free(struct wf_fiber_cache *cache, struct weft_fiber *f);
 /* Give what the cache has to all. */
 void wf_fiber_flush(struct wf_fiber_cache *cache);
 
+/*
+ * In a forked child: the lists may have been in somebody's hands, so the
+ * handles there were are given out no more.
+ */
+void wf_fiber_forget(void);
+
 /* Call visit() with each handle there is, free ones too. */
 void wf_fiber_each(void (*visit)(struct weft_fiber *f, void *arg), void *arg);
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/spin.h"
 #include "core/self.h"
@@ -271,4 +272,9 @@ void wf_offload_end(void)
 		wf_futex_wait(&pool.calls, calls + 1, WEFT_FOREVER);
 	}
 	join_ended();
+}
+
+void wf_offload_forget(void)
+{
+	memset(&pool, 0, sizeof pool);
 }

@@ -103,6 +103,14 @@ static void free_slot(struct wf_source *s)
 	spin_unlock(&slots_lock);
 }
 
+void wf_source_forget_all(void)
+{
+	wf_source_epoch();
+	slots_lock = (struct wf_spin){0};
+	oldest_free = NULL;
+	newest_free = &oldest_free;
+}
+
 /* --- what kind of descriptor --- */
 
 static int option(int fd, int name)

@@ -94,6 +94,9 @@ struct wf_source {
 /* A new runtime: what is armed is not armed any more. */
 void wf_source_epoch(void);
 
+/* In a forked child: the same, and free slots are given out no more. */
+void wf_source_forget_all(void);
+
 /*
  * The source of a descriptor, entered; it is made if there is none.
  * Errors: -EBADF not open, or closing; -ENOMEM.

@@ -433,3 +433,9 @@ void wf_stack_close(void)
 		class_close(&classes[i]);
 	atom_store_rlx(&protected_, 0);
 }
+
+void wf_stack_forget(void)
+{
+	memset(classes, 0, sizeof classes);
+	atom_store_rlx(&protected_, 0);
+}

@@ -53,6 +53,12 @@ int wf_stack_open(enum weft_guard guard, unsigned caches);
 void wf_stack_close(void);
 
 /*
+ * In a forked child: begin anew.  What was mapped stays, as the child may stand
+ * on it, and is lost.
+ */
+void wf_stack_forget(void);
+
+/*
  * A promise that a stack can be taken, or the end of one.  `cache` may be NULL
  * for those who have none.
  * Errors: -ENOMEM.

@@ -237,7 +237,8 @@ static void *run_first(void *arg)
 /*
  * The other workers wait already, and may run the first fiber at once.  If it
  * cannot be made there is nothing to run, unless a thread has spawned in
- * between.  Its handle is kept for its result, which weft_exit() may have given.
+ * between.  Its handle is kept for its result, which weft_exit() may have
+ * given.
  */
 static int carry(struct first *first)
 {
@@ -282,8 +283,12 @@ static void forget_in_child(void)
 {
 	wf_self_set(NULL);
 	wf_gate_forget();
-	wf_source_epoch();
-	wf_runtime.count = 0;
+	wf_stack_forget();
+	wf_fiber_forget();
+	wf_source_forget_all();
+	wf_offload_forget();
+	wf_watch_forget();
+	memset(&wf_runtime, 0, sizeof wf_runtime);
 	atom_store_rlx(&busy, false);
 }
 

@@ -283,3 +283,9 @@ void wf_watch_end(void)
 {
 	join_all();
 }
+
+void wf_watch_forget(void)
+{
+	lock = (struct wf_spin){0};
+	threads = spares = (struct wf_list){0};
+}

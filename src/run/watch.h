@@ -31,6 +31,9 @@ void wf_watch_carry(void);
 /* Wait for all threads to end. */
 void wf_watch_end(void);
 
+/* In a forked child: there are no threads. */
+void wf_watch_forget(void);
+
 /*
  * Give the worker to a spare thread, or to a new one.
  *
