@@ -95,13 +95,16 @@ Test(io, a_read_ends_at_its_deadline_and_not_before)
 
 static int read_in_the_past(const struct t_kind *kind, int fd[2])
 {
+	struct pollfd p = {.fd = fd[0], .events = POLLIN};
 	char c = 0;
 
 	(void)kind;
-	T_CHECK(write(fd[1], "x", 1) == 1);
-	T_CHECK(weft_poll(&(struct pollfd){.fd = fd[0], .events = POLLIN}, 1) ==
-		1);
-	T_CHECK(weft_read_until(fd[0], &c, 1, 1) == 1 && c == 'x');
+	for (int i = 0; i < 10; i++) {
+		T_CHECK(write(fd[1], "x", 1) == 1);
+		T_CHECK(weft_poll(&p, 1) == 1);
+		T_CHECK(weft_read_until(fd[0], &c, 1, 1) == 1 && c == 'x');
+		T_CHECK(weft_read_until(fd[0], &c, 1, 1) == -ETIMEDOUT);
+	}
 	return 0;
 }
 
@@ -148,6 +151,40 @@ Test(io, a_reader_that_waits_is_woken_by_bytes)
 	t_in_each_way(all_wait_for_bytes, NULL);
 }
 
+/* --- nothing asked for --- */
+
+static int read_nothing(const struct t_kind *kind, int fd[2])
+{
+	struct iovec none = {NULL, 0};
+	size_t moved = 9;
+	char c = 0;
+
+	(void)kind;
+	for (int there = 0; there < 2; there++) {
+		T_CHECK(weft_read_until(fd[0], &c, 0, 0) == 0);
+		T_CHECK(weft_readv_until(fd[0], NULL, 0, 0) == 0);
+		T_CHECK(weft_readv(fd[0], &none, 1) == 0);
+		T_CHECK(weft_read_full(fd[0], NULL, 0, &moved) == 0);
+		T_CHECK(moved == 0);
+		T_CHECK(weft_write_all(fd[1], NULL, 0, &moved) == 0);
+		T_CHECK(moved == 0);
+		T_CHECK(there || write(fd[1], "x", 1) == 1);
+	}
+	T_CHECK(weft_read(fd[0], &c, 1) == 1 && c == 'x');
+	return 0;
+}
+
+static int all_read_nothing(void *arg)
+{
+	(void)arg;
+	return on_each_kind(read_nothing);
+}
+
+Test(io, reading_no_bytes_gives_none_at_once_and_takes_no_datagram)
+{
+	t_in_each_way(all_read_nothing, NULL);
+}
+
 /* --- pieces --- */
 
 static int scatter_and_gather(const struct t_kind *kind, int fd[2])
@@ -187,6 +224,34 @@ static int scatter_all(void *arg)
 Test(io, pieces_are_gathered_and_scattered_in_order)
 {
 	t_in_each_way(scatter_all, NULL);
+}
+
+static int empty_first(const struct t_kind *kind, int fd[2])
+{
+	struct iovec out[3] = {{NULL, 0}, {"", 0}, {"ab", 2}};
+	char buf[2];
+
+	(void)kind;
+	T_CHECK(weft_writev(fd[1], out, 3) == 2);
+	T_CHECK(weft_read(fd[0], buf, 2) == 2 && !memcmp(buf, "ab", 2));
+	return 0;
+}
+
+static int all_empty_first(void *arg)
+{
+	(void)arg;
+	return on_each_kind(empty_first);
+}
+
+Test(io, a_first_piece_of_no_bytes_does_not_end_a_write)
+{
+	t_in_each_way(all_empty_first, NULL);
+}
+
+Test(io, nor_does_it_where_pipes_have_to_be_asked_first)
+{
+	setenv("WEFT_WITHOUT", "nowait", 1);
+	t_in_each_way(all_empty_first, NULL);
 }
 
 static int wrong_pieces(void *arg)
@@ -427,6 +492,110 @@ Test(io, what_comes_after_urgent_data_is_read_without_waiting)
 	t_in_each_way(urgent, NULL);
 }
 
+static int urgent_alone(void *arg)
+{
+	struct pollfd p = {.events = POLLPRI};
+	int fd[2];
+	char c;
+
+	(void)arg;
+	T_CHECK(t_pair(fd) == 0);
+	p.fd = fd[0];
+	T_CHECK(weft_read_until(fd[0], &c, 1, 0) == -ETIMEDOUT);
+	T_CHECK(weft_recv(fd[0], &c, 1, MSG_OOB) == -EINVAL);
+	T_CHECK(weft_send(fd[1], "!", 1, MSG_OOB) == 1);
+	T_CHECK(weft_poll(&p, 1) == 1);
+	T_CHECK(weft_recv(fd[0], &c, 1, MSG_OOB) == 1 && c == '!');
+	T_CHECK(weft_close(fd[0]) == 0);
+	T_CHECK(weft_close(fd[1]) == 0);
+	return 0;
+}
+
+Test(io, urgent_data_is_received_when_nothing_else_is_there)
+{
+	t_in_each_way(urgent_alone, NULL);
+}
+
+/* --- what never waits in the kernel either --- */
+
+static int do_not_wait(const struct t_kind *kind, int fd[2])
+{
+	struct msghdr msg = {0};
+	char c;
+
+	if (!kind->socket)
+		return 0;
+	T_CHECK(weft_read_until(fd[0], &c, 1, 0) == -ETIMEDOUT);
+	T_CHECK(weft_recv(fd[0], &c, 1, MSG_DONTWAIT) == -EAGAIN);
+	T_CHECK(weft_recvfrom(fd[0], &c, 1, MSG_DONTWAIT, NULL, NULL) ==
+		-EAGAIN);
+	T_CHECK(weft_recvmsg(fd[0], &msg, MSG_DONTWAIT) == -EAGAIN);
+	T_CHECK(weft_recv(fd[0], &c, 1, MSG_ERRQUEUE) == -EAGAIN);
+	T_CHECK(weft_recvmsg(fd[0], &msg, MSG_ERRQUEUE) == -EAGAIN);
+	T_CHECK(weft_send(fd[1], "n", 1, MSG_DONTWAIT) == 1);
+	T_CHECK(weft_recv(fd[0], &c, 1, 0) == 1 && c == 'n');
+	return 0;
+}
+
+static int all_do_not_wait(void *arg)
+{
+	(void)arg;
+	return on_each_kind(do_not_wait);
+}
+
+Test(io, flags_that_forbid_to_wait_are_obeyed)
+{
+	t_in_each_way(all_do_not_wait, NULL);
+}
+
+/* That there are no errors says nothing of the datagrams. */
+static int ask_for_errors(void *arg)
+{
+	struct sockaddr_in at;
+	struct msghdr msg = {0};
+	int fd = udp_socket(&at);
+	char c;
+
+	(void)arg;
+	T_CHECK(weft_recv_until(fd, &c, 1, 0, 0) == -ETIMEDOUT);
+	for (int i = 0; i < 2; i++)
+		T_CHECK(weft_sendto(fd, "12" + i, 1, 0, (void *)&at,
+				    sizeof at) == 1);
+	T_CHECK(weft_recv(fd, &c, 1, 0) == 1 && c == '1');
+	T_CHECK(weft_recvmsg(fd, &msg, MSG_ERRQUEUE) == -EAGAIN);
+	T_CHECK(weft_recv(fd, &c, 1, 0) == 1 && c == '2');
+	T_CHECK(weft_close(fd) == 0);
+	return 0;
+}
+
+Test(io, asking_for_errors_loses_no_datagram)
+{
+	t_in_each_way(ask_for_errors, NULL);
+}
+
+/* Until there is no room any more. */
+static int send_without_waiting(void *arg)
+{
+	static char buf[1 << 16];
+	ssize_t n;
+	int fd[2];
+
+	(void)arg;
+	T_CHECK(t_pair(fd) == 0);
+	do
+		n = weft_send(fd[1], buf, sizeof buf, MSG_DONTWAIT);
+	while (n > 0);
+	T_CHECK(n == -EAGAIN);
+	T_CHECK(weft_close(fd[0]) == 0);
+	T_CHECK(weft_close(fd[1]) == 0);
+	return 0;
+}
+
+Test(io, sending_may_be_forbidden_to_wait_too)
+{
+	t_in_each_way(send_without_waiting, NULL);
+}
+
 /* --- what has no second end --- */
 
 static int count_events(void *arg)
@@ -452,6 +621,55 @@ static int count_events(void *arg)
 Test(io, an_eventfd_counts_and_waits_both_ways)
 {
 	t_in_each_way(count_events, NULL);
+}
+
+/* The one who is told that there is something may be late. */
+struct counters {
+	int fd;
+	_Atomic size_t sum;
+};
+
+static void *count_down(void *arg)
+{
+	struct counters *c = arg;
+	uint64_t one;
+	ssize_t n;
+
+	while ((n = weft_read(c->fd, &one, sizeof one)) == sizeof one)
+		c->sum++;
+	T_CHECK(n == -ECANCELED);
+	return NULL;
+}
+
+static int share_eventfd(void *arg)
+{
+	struct counters c = {.fd = eventfd(0, EFD_SEMAPHORE)};
+	struct weft_fiber *f[6];
+	size_t all = t_scale(20000);
+	uint64_t one = 1;
+
+	(void)arg;
+	for (int i = 0; i < 6; i++)
+		T_CHECK(weft_spawn(&f[i], NULL, count_down, &c) == 0);
+	for (size_t i = 0; i < all; i++) {
+		T_CHECK(weft_write(c.fd, &one, sizeof one) == sizeof one);
+		if (i % 3 == 0)
+			weft_yield();
+	}
+	while (c.sum < all)
+		weft_yield();
+	for (int i = 0; i < 6; i++) {
+		weft_cancel(f[i]);
+		T_CHECK(weft_join(f[i], NULL) == 0);
+	}
+	T_CHECK(weft_close(c.fd) == 0);
+	return 0;
+}
+
+Test(io, many_read_a_blocking_eventfd_and_none_gets_stuck)
+{
+	t_on_fibers(share_eventfd, NULL);
+	t_run(4, share_eventfd, NULL);
 }
 
 static int use_file(void *arg)

@@ -160,6 +160,33 @@ Test(net, what_cannot_be_read_is_no_address)
 	t_in_each_way(unreadable, NULL);
 }
 
+static int wrong_numbers(void *arg)
+{
+	static const char *const wrong[] = {
+		"127.0.0.1:99999", "127.0.0.1:65536",
+		"127.0.0.1:-1",    "127.0.0.1:18446744073709551696",
+		":70000",          "[::1]:65536",
+	};
+	static const char *const passed[] = {
+		"systemd:x",  "systemd:1x", "systemd:",
+		"systemd: 0", "systemd:+0", "systemd:-1",
+	};
+
+	(void)arg;
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		T_CHECK(weft_listen(wrong[i], NULL) == -EINVAL);
+		T_CHECK(weft_dial(wrong[i], NULL) == -EINVAL);
+	}
+	for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
+		T_CHECK(weft_listen(passed[i], NULL) == -EINVAL);
+	return 0;
+}
+
+Test(net, a_number_out_of_range_is_no_address)
+{
+	t_in_each_way(wrong_numbers, NULL);
+}
+
 static int options_of_another_size(void *arg)
 {
 	struct weft_net_options o = {.size = 4};

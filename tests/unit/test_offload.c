@@ -146,6 +146,66 @@ Test(offload, no_more_calls_run_than_there_may_be_threads)
 	}
 }
 
+/* --- calls that need each other: each has a thread --- */
+
+#define CROWD 40
+
+static pthread_barrier_t all_here;
+
+static void *meet(void *arg)
+{
+	pthread_barrier_wait(&all_here);
+	return arg;
+}
+
+static void *call_meet(void *arg)
+{
+	T_CHECK(weft_blocking(meet, arg, NULL) == 0);
+	return NULL;
+}
+
+static void meet_in_pool(unsigned n)
+{
+	struct weft_fiber *f[CROWD];
+
+	pthread_barrier_init(&all_here, NULL, n);
+	T_CHECK(weft_blocking(plus_one, NULL, NULL) == 0);
+	for (unsigned i = 0; i < n; i++)
+		T_CHECK(weft_spawn(&f[i], NULL, call_meet, NULL) == 0);
+	for (unsigned i = 0; i < n; i++)
+		T_CHECK(weft_join(f[i], NULL) == 0);
+	pthread_barrier_destroy(&all_here);
+}
+
+static int two_often(void *arg)
+{
+	(void)arg;
+	for (size_t i = t_scale(1000); i; i--)
+		meet_in_pool(2);
+	return 0;
+}
+
+Test(offload, two_calls_have_two_threads_though_one_was_idle)
+{
+	t_on_fibers(two_often, NULL);
+}
+
+static int a_crowd(void *arg)
+{
+	(void)arg;
+	for (size_t i = t_scale(50); i; i--)
+		meet_in_pool(CROWD);
+	return 0;
+}
+
+Test(offload, as_many_threads_as_calls_if_so_many_may_be)
+{
+	for (unsigned workers = 1; workers < 3; workers++) {
+		run_with_pool(0, workers, a_crowd);
+		run_with_pool(CROWD, workers, a_crowd);
+	}
+}
+
 /* --- a pool of one thread that is busy until told --- */
 
 static struct {

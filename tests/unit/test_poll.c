@@ -230,6 +230,34 @@ Test(poll, each_direction_and_a_hang_up_wake)
 	t_in_each_way(each_direction, NULL);
 }
 
+static void *poll_for_nothing(void *arg)
+{
+	struct pollfd p = {.fd = *(int *)arg};
+
+	T_CHECK(weft_poll(&p, 1) == 1 && p.revents == POLLERR);
+	return NULL;
+}
+
+static int lose_the_reader(void *arg)
+{
+	struct t_task task;
+	int fd[2];
+
+	(void)arg;
+	T_CHECK(pipe(fd) == 0);
+	t_task_start(&task, poll_for_nothing, &fd[1]);
+	t_await_waiters(fd[1], t_alone() ? 0 : 1);
+	T_CHECK(close(fd[0]) == 0);
+	t_task_end(&task);
+	T_CHECK(weft_close(fd[1]) == 0);
+	return 0;
+}
+
+Test(poll, an_error_wakes_who_asks_for_nothing)
+{
+	t_in_each_way(lose_the_reader, NULL);
+}
+
 static int same_twice(void *arg)
 {
 	struct pollfd p[3];
@@ -286,6 +314,41 @@ static int many_pollers(void *arg)
 Test(poll, one_event_wakes_all_who_poll)
 {
 	t_in_each_way(many_pollers, NULL);
+}
+
+static void *poll_closed(void *arg)
+{
+	int *fd = arg;
+	struct pollfd p[2] = {{.fd = fd[1], .events = POLLIN},
+			      {.fd = fd[0], .events = POLLIN}};
+
+	T_CHECK(weft_poll(p, 2) == 1);
+	T_CHECK(p[0].revents == 0 && p[1].revents == POLLNVAL);
+	return NULL;
+}
+
+static int close_to_pollers(void *arg)
+{
+	struct t_task tasks[3];
+	int fd[2];
+
+	(void)arg;
+	T_CHECK(t_pair(fd) == 0);
+	for (int i = 0; i < 3; i++)
+		t_task_start(&tasks[i], poll_closed, fd);
+	t_await_waiters(fd[0], 3);
+	T_CHECK(weft_close(fd[0]) == 0);
+	for (int i = 0; i < 3; i++)
+		t_task_end(&tasks[i]);
+	T_CHECK(weft_close(fd[1]) == 0);
+	return 0;
+}
+
+Test(poll, a_close_wakes_those_who_poll)
+{
+	t_in_way(T_FIBER, close_to_pollers, NULL);
+	t_in_way(T_FIBER_OF_2, close_to_pollers, NULL);
+	t_in_way(T_THREAD, close_to_pollers, NULL);
 }
 
 static void *cancelled(void *arg)

@@ -72,6 +72,28 @@ Test(socket, a_blocking_listener_accepts_and_stays_blocking)
 	t_in_each_way(accept_one, NULL);
 }
 
+static int accept_wrong(void *arg)
+{
+	int fd[2], p[2];
+
+	(void)arg;
+	T_CHECK(t_pair(fd) == 0);
+	T_CHECK(pipe(p) == 0);
+	T_CHECK(weft_accept(fd[0], NULL, NULL) == -EINVAL);
+	T_CHECK(weft_accept(p[0], NULL, NULL) == -ENOTSOCK);
+	T_CHECK(weft_accept(-1, NULL, NULL) == -EBADF);
+	for (int i = 0; i < 2; i++) {
+		T_CHECK(weft_close(fd[i]) == 0);
+		T_CHECK(weft_close(p[i]) == 0);
+	}
+	return 0;
+}
+
+Test(socket, what_does_not_listen_accepts_nothing)
+{
+	t_in_each_way(accept_wrong, NULL);
+}
+
 #define ACCEPTORS 10
 
 struct crowd {
@@ -343,9 +365,7 @@ static int connect_to_full_unix(void *arg)
 
 Test(socket, a_full_unix_queue_is_tried_again_until_there_is_room)
 {
-	t_in_way(T_FIBER, connect_to_full_unix, NULL);
-	t_in_way(T_FIBER_OF_2, connect_to_full_unix, NULL);
-	t_in_way(T_THREAD, connect_to_full_unix, NULL);
+	t_in_each_way(connect_to_full_unix, NULL);
 }
 
 /* --- cancel --- */

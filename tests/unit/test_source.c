@@ -462,3 +462,83 @@ Test(source, a_duplicate_of_a_closed_descriptor_does_not_wake_its_successor)
 {
 	t_in_each_way(close_with_duplicate, NULL);
 }
+
+/* --- events and others that come while a source ends --- */
+
+static int end_with_an_event(void *arg)
+{
+	struct pollfd p = {.events = POLLIN};
+	char c;
+
+	(void)arg;
+	for (size_t i = t_scale(20000); i; i--) {
+		int fd[2];
+
+		T_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
+		p.fd = fd[0];
+		T_CHECK(weft_read_until(fd[0], &c, 1, 0) == -ETIMEDOUT);
+		T_CHECK(write(fd[1], "x", 1) == 1);
+		T_CHECK(weft_poll(&p, 1) == 1);
+		T_CHECK(weft_close(fd[0]) == 0);
+		T_CHECK(weft_close(fd[1]) == 0);
+	}
+	return 0;
+}
+
+Test(source, an_event_that_comes_while_a_source_ends_harms_nobody,
+     .timeout = 60 * T_SLOW)
+{
+	t_in_way(T_THREAD, end_with_an_event, NULL);
+	t_in_way(T_FIBER_OF_2, end_with_an_event, NULL);
+}
+
+struct race {
+	int fd[2];
+	_Atomic int closed;
+};
+
+static void *read_or_bad(void *arg)
+{
+	struct race *r = arg;
+	char c;
+
+	T_CHECK(weft_read(r->fd[0], &c, 1) == -EBADF);
+	return NULL;
+}
+
+static void *close_once(void *arg)
+{
+	struct race *r = arg;
+	int n = weft_close(r->fd[0]);
+
+	T_CHECK(n == 0 || n == -EBADF);
+	r->closed += n == 0;
+	return NULL;
+}
+
+static int race_to_close(void *arg)
+{
+	char c;
+
+	(void)arg;
+	for (size_t i = t_scale(3000); i; i--) {
+		struct race r = {.closed = 0};
+		struct t_task tasks[4];
+
+		T_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, r.fd) == 0);
+		T_CHECK(weft_read_until(r.fd[0], &c, 1, 0) == -ETIMEDOUT);
+		for (int k = 0; k < 4; k++)
+			t_task_start(&tasks[k],
+				     k % 2 ? close_once : read_or_bad, &r);
+		for (int k = 0; k < 4; k++)
+			t_task_end(&tasks[k]);
+		T_CHECK(r.closed == 1);
+		T_CHECK(weft_close(r.fd[1]) == 0);
+	}
+	return 0;
+}
+
+Test(source, of_two_who_close_one_does_whoever_reads_meanwhile)
+{
+	t_on_fibers(race_to_close, NULL);
+}

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -472,21 +473,86 @@ static void *shut_down_later(void *arg)
 
 static int shut_own_end(void *arg)
 {
-	struct t_task task;
-	char c;
-	int fd[2];
-
 	(void)arg;
-	T_CHECK(t_pair(fd) == 0);
-	t_task_start(&task, shut_down_later, fd);
-	T_CHECK(weft_read(fd[0], &c, 1) == 0);
-	t_task_end(&task);
-	T_CHECK(weft_close(fd[0]) == 0);
-	T_CHECK(weft_close(fd[1]) == 0);
+	for (size_t i = 0; i < t_kinds_count; i++) {
+		struct t_task task;
+		char c;
+		int fd[2];
+
+		if (!t_kinds[i].socket)
+			continue;
+		T_CHECK(t_kinds[i].make(fd) == 0);
+		t_task_start(&task, shut_down_later, fd);
+		T_CHECK(weft_read(fd[0], &c, 1) == 0);
+		t_task_end(&task);
+		T_CHECK(weft_close(fd[0]) == 0);
+		T_CHECK(weft_close(fd[1]) == 0);
+	}
 	return 0;
 }
 
 Test(stream, shutting_down_an_end_wakes_its_own_reader)
 {
 	t_in_each_way(shut_own_end, NULL);
+}
+
+/* --- a Unix receiver that others have filled --- */
+
+struct full {
+	int to, other, mine;
+	struct sockaddr_un un;
+	socklen_t size;
+};
+
+static void fill_receiver(struct full *f)
+{
+	f->un.sun_family = AF_UNIX;
+	f->size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+			      (size_t)sprintf(f->un.sun_path, "%cweft-%d", 0,
+					      getpid()));
+	f->to = socket(AF_UNIX, SOCK_DGRAM, 0);
+	f->other = socket(AF_UNIX, SOCK_DGRAM, 0);
+	f->mine = socket(AF_UNIX, SOCK_DGRAM, 0);
+	T_CHECK(bind(f->to, (void *)&f->un, f->size) == 0);
+	while (sendto(f->other, "o", 1, MSG_DONTWAIT, (void *)&f->un, f->size) >
+	       0)
+		;
+}
+
+static void *send_to_full(void *arg)
+{
+	struct full *f = arg;
+
+	T_CHECK(weft_sendto(f->mine, "m", 1, 0, (void *)&f->un, f->size) == 1);
+	return NULL;
+}
+
+static int full_receiver(void *arg)
+{
+	weft_time deadline = weft_after(WEFT_MSEC(5));
+	struct full f = {.to = -1};
+	struct t_task task;
+	char c = 0;
+
+	(void)arg;
+	fill_receiver(&f);
+	T_CHECK(weft_sendto(f.mine, "m", 1, MSG_DONTWAIT, (void *)&f.un,
+			    f.size) == -EAGAIN);
+	T_CHECK(weft_sendto_until(f.mine, "m", 1, 0, (void *)&f.un, f.size,
+				  deadline) == -ETIMEDOUT);
+	T_CHECK(weft_now() >= deadline);
+	t_task_start(&task, send_to_full, &f);
+	t_await_waiters(f.mine, t_alone() ? 0 : 1);
+	while (c != 'm')
+		T_CHECK(weft_recv(f.to, &c, 1, 0) == 1);
+	t_task_end(&task);
+	T_CHECK(weft_close(f.to) == 0);
+	T_CHECK(weft_close(f.other) == 0);
+	T_CHECK(weft_close(f.mine) == 0);
+	return 0;
+}
+
+Test(stream, a_datagram_goes_once_a_full_receiver_has_room)
+{
+	t_in_each_way(full_receiver, NULL);
 }
