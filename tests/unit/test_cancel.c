@@ -234,6 +234,30 @@ Test(cancel, shields_are_counted)
 	t_run(1, spawn_shielded, NULL);
 }
 
+#define DEEP 70000 /* more than 16 bits count */
+
+static int shield_deep(void *unused)
+{
+	(void)unused;
+	weft_cancel(weft_self());
+	for (int i = 0; i < DEEP; i++) {
+		T_CHECK(weft_shield() == 0);
+		T_CHECK(!weft_cancelled());
+	}
+	for (int i = 0; i < DEEP; i++) {
+		T_CHECK(!weft_cancelled());
+		T_CHECK(weft_unshield() == 0);
+	}
+	T_CHECK(weft_cancelled());
+	T_CHECK(weft_unshield() == -EINVAL);
+	return 0;
+}
+
+Test(cancel, shields_may_be_nested_as_deep_as_one_likes)
+{
+	t_run(1, shield_deep, NULL);
+}
+
 static void *sleep_shielded(void *unused)
 {
 	weft_time end = weft_after(WEFT_MSEC(5));
@@ -389,4 +413,63 @@ Test(cancel, end_deadline_and_cancellation_may_meet, .timeout = 30 * T_SLOW)
 	uint64_t seed = t_seed();
 
 	t_run(2, race_three_ways, &seed);
+}
+
+/* --- a joiner that has given up, and the next --- */
+
+struct given_up {
+	struct weft_fiber *f;
+	weft_time deadline;
+	_Atomic int result; /* 1: not yet */
+};
+
+/* Goes on waiting for something else, and is not to be woken for the join. */
+static void *join_for_a_while(void *arg)
+{
+	struct given_up *g = arg;
+
+	atomic_store(&g->result, weft_join_until(g->f, NULL, g->deadline));
+	T_CHECK(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
+	return NULL;
+}
+
+static int join_after_another(void *seed)
+{
+	uint64_t *state = seed;
+
+	for (size_t i = t_scale(2000); i; i--) {
+		weft_time end = weft_after(
+			(weft_time)(t_random(state) % WEFT_USEC(300)));
+		struct given_up g = {
+			.deadline = weft_after(
+				(weft_time)(t_random(state) % WEFT_USEC(300))),
+			.result = 1};
+		struct weft_fiber *first;
+
+		g.f = spawn(sleep_until_either, &end);
+		first = spawn(join_for_a_while, &g);
+		while (atomic_load(&g.result) == 1)
+			weft_yield();
+		T_CHECK(g.result == 0 || g.result == -ETIMEDOUT);
+		if (g.result != 0)
+			T_CHECK(weft_join(g.f, NULL) == 0);
+		weft_cancel(first);
+		T_CHECK(weft_join(first, NULL) == 0);
+	}
+	return 0;
+}
+
+ParameterizedTestParameters(cancel, the_end_wakes_the_joiner_that_is_left)
+{
+	static unsigned workers[] = {1, 2, 8};
+
+	return cr_make_param_array(unsigned, workers, 3);
+}
+
+ParameterizedTest(unsigned *workers, cancel,
+		  the_end_wakes_the_joiner_that_is_left, .timeout = 30 * T_SLOW)
+{
+	uint64_t seed = t_seed();
+
+	t_run(*workers, join_after_another, &seed);
 }

@@ -161,6 +161,7 @@ static void *set_and_delete(void *unused)
 
 	T_CHECK(weft_local_set(&local, &values[0]) == 0);
 	T_CHECK(weft_local_delete(&local) == 0);
+	T_CHECK(weft_local_get(&local) == NULL);
 	T_CHECK(weft_local_set(&local, &values[0]) == -EINVAL);
 	T_CHECK(weft_local_create(&next, count) == 0);
 	T_CHECK(next.id_ == local.id_);

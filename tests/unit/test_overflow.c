@@ -134,6 +134,25 @@ Test(overflow, it_says_so_with_protected_guards_too)
 	was_said("weave_too_deep");
 }
 
+static int first_weaves_too_deep(void *unused)
+{
+	weave_too_deep(unused);
+	return 0;
+}
+
+static void overflow_first(void)
+{
+	weft_run(NULL, first_weaves_too_deep, NULL);
+}
+
+Test(overflow, it_says_so_of_the_first_fiber_too)
+{
+	died_of(die(overflow_first), SIGSEGV);
+	was_said("'main'");
+	was_said("64 KiB");
+	was_said("go_deeper");
+}
+
 static void *damage_canary(void *unused)
 {
 	weft_set_name("poisoned");
@@ -186,6 +205,30 @@ Test(overflow, another_fault_is_not_called_one)
 {
 	died_of(die(fault_on_a_fiber), SIGSEGV);
 	cr_assert_null(strstr(said, "overflow"));
+}
+
+static int be_sent(void *signal)
+{
+	kill(getpid(), *(int *)signal);
+	return weft_sleep(WEFT_SEC(3));
+}
+
+static int sent;
+
+static void be_sent_a_fault(void)
+{
+	weft_run(NULL, be_sent, &sent);
+}
+
+Test(overflow, a_fault_that_somebody_sends_ends_the_process)
+{
+	const int faults[] = {SIGSEGV, SIGBUS};
+
+	for (int i = 0; i < 2; i++) {
+		sent = faults[i];
+		died_of(die(be_sent_a_fault), faults[i]);
+		cr_assert_null(strstr(said, "overflow"));
+	}
 }
 
 static void on_fault(int signal, siginfo_t *info, void *context)

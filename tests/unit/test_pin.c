@@ -132,6 +132,57 @@ Test(pin, pins_are_counted_and_hold_while_there_are_any, .timeout = 30 * T_SLOW)
 	t_run(WORKERS, pin_several_for_a_while, NULL);
 }
 
+#define DEEP 70000 /* more than 16 bits count */
+
+static int pin_deep(void *unused)
+{
+	int home;
+
+	(void)unused;
+	with_noise();
+	for (int i = 0; i < DEEP; i++)
+		T_CHECK(weft_pin() == 0);
+	home = weft_worker();
+	for (int i = 1; i < DEEP; i++)
+		T_CHECK(weft_unpin() == 0);
+	stay(&home);
+	T_CHECK(weft_unpin() == 0);
+	T_CHECK(weft_unpin() == -EINVAL);
+	atomic_store(&over, true);
+	return 0;
+}
+
+Test(pin, pins_may_be_nested_as_deep_as_one_likes)
+{
+	t_run(WORKERS, pin_deep, NULL);
+}
+
+static void *try_to_unpin(void *where)
+{
+	T_CHECK(weft_unpin() == -EINVAL);
+	T_CHECK(weft_pin() == 0);
+	T_CHECK(weft_unpin() == 0);
+	T_CHECK(weft_unpin() == -EINVAL);
+	return stay(where);
+}
+
+static int unpin_for_life(void *unused)
+{
+	static int last = WORKERS - 1;
+
+	(void)unused;
+	with_noise();
+	T_CHECK(weft_join(spawn_on(WORKERS - 1, try_to_unpin, &last), NULL) ==
+		0);
+	atomic_store(&over, true);
+	return 0;
+}
+
+Test(pin, who_is_pinned_for_life_cannot_be_unpinned)
+{
+	t_run(WORKERS, unpin_for_life, NULL);
+}
+
 /* --- woken from elsewhere --- */
 
 static _Atomic(struct weft_fiber *) sleeper;

@@ -69,6 +69,21 @@ Test(runtime, a_negative_result_comes_through_too)
 	cr_assert_eq(weft_run(NULL, nothing, &result), -7);
 }
 
+static int exit_with(void *result)
+{
+	weft_exit((void *)(intptr_t) * (int *)result);
+	return 99;
+}
+
+Test(runtime, the_first_fiber_may_exit_with_its_result)
+{
+	int results[] = {0, 42, -7};
+
+	for (size_t i = 0; i < array_count(results); i++)
+		cr_assert_eq(weft_run(NULL, exit_with, &results[i]),
+			     results[i]);
+}
+
 /* --- options --- */
 
 Test(runtime, options_out_of_range_are_refused)
@@ -627,4 +642,56 @@ Test(runtime, stop_may_come_at_any_time_at_all, .timeout = 60 * T_SLOW)
 		cr_assert_eq(weft_run(NULL, nothing, NULL), 0);
 	atomic_store(&over, true);
 	t_thread_end(&t);
+}
+
+/* --- the last fiber ends while a thread is still waking it --- */
+
+static _Atomic(struct weft_fiber *) last;
+
+static void *sleep_for_ever(void *unused)
+{
+	T_CHECK(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
+	return unused;
+}
+
+/*
+ * Of each runtime the one fiber that sleeps: once it does, nothing but the wake
+ * can end it, so that it lives until then.
+ */
+static void *cancel_always(void *unused)
+{
+	while (!atomic_load(&over)) {
+		struct weft_fiber *f = atomic_exchange(&last, NULL);
+
+		if (!f)
+			continue;
+		while (!(atom_load_rlx(&f->word) & WF_PARKED))
+			sched_yield();
+		weft_cancel(f);
+	}
+	return unused;
+}
+
+static int wait_to_be_cancelled(void *unused)
+{
+	struct weft_fiber *f;
+
+	(void)unused;
+	T_CHECK(weft_spawn(&f, NULL, sleep_for_ever, NULL) == 0);
+	atomic_store(&last, f);
+	T_CHECK(weft_join(f, NULL) == 0);
+	return 0;
+}
+
+Test(runtime, it_outlasts_a_thread_that_wakes_its_last_fiber,
+     .timeout = 60 * T_SLOW)
+{
+	struct t_thread t;
+
+	t_thread_begin(&t, cancel_always, NULL);
+	for (size_t i = t_scale(300); i; i--)
+		t_run(1 + i % 2, wait_to_be_cancelled, NULL);
+	atomic_store(&over, true);
+	t_thread_end(&t);
+	t_verify();
 }

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -216,6 +217,46 @@ static int pinned_and_stuck(void *unused)
 Test(takeover, a_pinned_fiber_comes_home_to_its_worker)
 {
 	t_run(1, pinned_and_stuck, NULL);
+}
+
+/* Whoever takes, and whatever its mask: handlers run on no fiber's stack. */
+static void *take_with_all_signals_let_in(void *unused)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	pthread_sigmask(SIG_SETMASK, &none, NULL);
+	return take_when_stuck(unused);
+}
+
+static void *look_at_mask(void *stuck_thread)
+{
+	sigset_t mask;
+
+	T_CHECK(syscall(SYS_gettid) != *(long *)stuck_thread);
+	pthread_sigmask(SIG_SETMASK, NULL, &mask);
+	T_CHECK(sigismember(&mask, SIGTERM) && sigismember(&mask, SIGPIPE));
+	T_CHECK(!sigismember(&mask, SIGSEGV) && !sigismember(&mask, SIGABRT));
+	return free_the_stuck(NULL);
+}
+
+static int be_taken_by_another(void *unused)
+{
+	long thread = syscall(SYS_gettid);
+	struct t_thread taker;
+
+	(void)unused;
+	T_CHECK(weft_spawn(NULL, NULL, look_at_mask, &thread) == 0);
+	t_thread_begin(&taker, take_with_all_signals_let_in, NULL);
+	be_stuck();
+	t_thread_end(&taker);
+	return 0;
+}
+
+Test(takeover, the_new_thread_blocks_signals_as_the_old_one_did)
+{
+	for (size_t i = t_scale(20); i; i--)
+		t_run(1, be_taken_by_another, NULL);
 }
 
 /* --- refusal --- */

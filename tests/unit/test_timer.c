@@ -173,6 +173,38 @@ Test(timer, no_more_are_handed_out_than_there_is_room_for)
 	cr_assert_eq(all, 10);
 }
 
+/* More than come down a level in one call, beside one that is far. */
+Test(timer, a_slot_that_comes_down_in_several_calls_stays_due)
+{
+	const weft_time slot = (weft_time)TICK << (3 * WF_WHEEL_BITS);
+
+	make(1000, 0);
+	arm(0, 2 * slot - TICK);
+	for (size_t i = 1; i < count; i++)
+		arm(i, slot + (weft_time)(i % 2) * TICK);
+	cr_assert_eq(wf_wheel_next(&wheel), slot);
+	cr_assert_eq(expire(slot + TICK), count - 1);
+	none_is_late();
+	cr_assert_eq(expire(2 * slot), 1);
+}
+
+Test(timer, what_one_call_has_left_is_next)
+{
+	const weft_time slot = (weft_time)TICK << (3 * WF_WHEEL_BITS);
+	struct weft_fiber *due[1];
+	bool more;
+
+	make(100, 0);
+	arm(0, 2 * slot - TICK);
+	for (size_t i = 1; i < count; i++)
+		arm(i, slot);
+	for (size_t i = 1; i < count; i++) {
+		cr_assert_leq(wf_wheel_next(&wheel), slot);
+		cr_assert_eq(wf_wheel_expire(&wheel, slot, due, 1, &more), 1);
+	}
+	cr_assert_gt(wf_wheel_next(&wheel), slot);
+}
+
 Test(timer, the_far_future_is_far)
 {
 	weft_time year = WEFT_SEC(365 * 86400);
