@@ -559,7 +559,7 @@ static int ask_for_errors(void *arg)
 	(void)arg;
 	T_CHECK(weft_recv_until(fd, &c, 1, 0, 0) == -ETIMEDOUT);
 	for (int i = 0; i < 2; i++)
-		T_CHECK(weft_sendto(fd, "12" + i, 1, 0, (void *)&at,
+		T_CHECK(weft_sendto(fd, &"12"[i], 1, 0, (void *)&at,
 				    sizeof at) == 1);
 	T_CHECK(weft_recv(fd, &c, 1, 0) == 1 && c == '1');
 	T_CHECK(weft_recvmsg(fd, &msg, MSG_ERRQUEUE) == -EAGAIN);
