@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define PART_BITS 12
@@ -59,4 +60,12 @@ _Atomic(struct wf_source *) *wf_fdtab_place(int fd)
 		return found;
 	p = make_part(&parts[(unsigned)fd >> PART_BITS]);
 	return p ? &p[(unsigned)fd % PART] : NULL;
+}
+
+void wf_fdtab_forget(void)
+{
+	for (unsigned i = 0; i < PARTS; i++)
+		if (atom_load_rlx(&parts[i]))
+			memset(atom_load_rlx(&parts[i]), 0,
+			       PART * sizeof(place));
 }

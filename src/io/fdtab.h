@@ -19,4 +19,7 @@ _Atomic(struct wf_source *) *wf_fdtab_place(int fd);
 /* The same, but NULL too if nothing near it was ever used. */
 _Atomic(struct wf_source *) *wf_fdtab_find(int fd);
 
+/* In a forked child: no number has a source. */
+void wf_fdtab_forget(void);
+
 #endif

@@ -105,6 +105,7 @@ static void free_slot(struct wf_source *s)
 
 void wf_source_forget_all(void)
 {
+	wf_fdtab_forget();
 	wf_source_epoch();
 	slots_lock = (struct wf_spin){0};
 	oldest_free = NULL;

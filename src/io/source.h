@@ -94,7 +94,10 @@ struct wf_source {
 /* A new runtime: what is armed is not armed any more. */
 void wf_source_epoch(void);
 
-/* In a forked child: the same, and free slots are given out no more. */
+/*
+ * In a forked child: those who are inside are not here, so every descriptor
+ * begins anew.
+ */
 void wf_source_forget_all(void);
 
 /*
