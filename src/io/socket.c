@@ -135,7 +135,7 @@ int weft_accept_until(int fd, struct sockaddr *addr, socklen_t *addrlen,
 		      weft_time deadline)
 {
 	struct accept a = {
-		.attempt = {attempt_accept, WF_IN, 0, deadline},
+		.attempt = {attempt_accept, WF_IN, 0, deadline, false},
 		.addr = addr,
 		.addrlen = addrlen,
 		.size = addrlen ? *addrlen : 0,
@@ -200,7 +200,8 @@ static long attempt_finish(struct wf_source *s, struct wf_attempt *a)
 
 static long finish_connecting(struct wf_source *s, weft_time deadline)
 {
-	struct connect c = {.attempt = {attempt_finish, WF_OUT, 0, deadline}};
+	struct connect c = {
+		.attempt = {attempt_finish, WF_OUT, 0, deadline, false}};
 
 	return wf_attempt_on(s, &c.attempt);
 }
