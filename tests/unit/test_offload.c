@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <unistd.h>
 
@@ -451,11 +452,16 @@ static int threads(void)
 
 Test(offload, no_thread_is_left_when_the_runtime_has_ended)
 {
-	int before = threads(), fds = t_fds();
+	int before, fds = t_fds();
 
+	/* The first thread of all may bring one of a sanitizer's. */
+	run_with_pool(0, 2, many_calls);
+	before = threads();
 	for (int i = 0; i < 20; i++) {
 		run_with_pool(0, 2, many_calls);
-		cr_assert_eq(threads(), before);
+		/* One that has been joined may be listed a moment longer. */
+		while (threads() > before)
+			sched_yield();
 	}
 	cr_assert_eq(t_fds(), fds);
 }
