@@ -94,13 +94,13 @@ static inline bool runq_offers(struct wf_runq *q)
 static inline void runq_prefetch(struct wf_runq *q)
 {
 	struct wf_link *n = q->woken.head;
-	char *sp;
+	uintptr_t sp;
 
 	if (!n)
 		return;
-	sp = fiber_of(n)->ctx.sp;
-	for (int line = 0; line < 4; line++)
-		wf_prefetch(sp + line * WF_CACHE_LINE);
+	sp = (uintptr_t)fiber_of(n)->ctx.sp;
+	for (uintptr_t line = 0; line < 4; line++)
+		wf_prefetch((void *)(sp + line * WF_CACHE_LINE));
 }
 
 /* NULL if there is none. */
