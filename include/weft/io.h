@@ -4,10 +4,12 @@
  *
  * Each call is the system call of the same name, except that it parks the
  * fiber instead of blocking the thread and returns -E... instead of setting
- * errno.  Any descriptor may be used, whoever made it: O_NONBLOCK is neither
- * needed nor touched.  (To accept on a listener of the program's own making
- * that other processes accept on too, make it O_NONBLOCK, or another process
- * may take the connection between the look and the call, which then blocks.)
+ * errno.  Any descriptor may be used, whoever made it: O_NONBLOCK is not
+ * needed, and touched only for the moment of connecting and of writing to a
+ * terminal, which have no other way not to block.  (To accept on a listener of
+ * the program's own making that other processes accept on too, make it
+ * O_NONBLOCK, or another process may take the connection between the look and
+ * the call, which then blocks.)
  *
  * Any number of fibers and threads may use a descriptor at a time.  A thread
  * that waits while there is no runtime does so by poll(2), which a close by

@@ -43,7 +43,8 @@ WEFT_BEGIN
  * A socket bound to `address`, listening unless it is a datagram socket;
  * O_NONBLOCK and O_CLOEXEC.  Port 0 takes a free one, see weft_local_address().
  * A Unix socket that nobody listens on any more is replaced.  An address on
- * which a service manager has passed a socket is taken from there.
+ * which a service manager has passed a socket is taken from there, by one at a
+ * time: -EADDRINUSE until that is closed.
  *
  * Context: any thread; waits if a name has to be resolved.
  * Errors: -EINVAL the address cannot be read; -EADDRINUSE, -EACCES, ... of

@@ -42,6 +42,16 @@
 #define SAN_BASE_FIXED 0
 #endif
 
+/*
+ * For functions that leave a stack for good: their locals must not be on the
+ * fake stack, which is given up before they are read for the last time.
+ */
+#if defined(WF_ASAN)
+#define SAN_REAL_LOCALS __attribute__((no_sanitize_address))
+#else
+#define SAN_REAL_LOCALS
+#endif
+
 struct wf_san {
 #if defined(WF_ASAN)
 	void *fake;         /* ASan's fake stack while the context is away */

@@ -365,9 +365,10 @@ static struct weft_fiber *claim_joiner(struct weft_fiber *self,
 	return joiner;
 }
 
-static _Noreturn void leave_for_good(struct weft_fiber *self,
-				     struct weft_fiber *next,
-				     struct wf_carrier *c, wf_departure then)
+static _Noreturn SAN_REAL_LOCALS void leave_for_good(struct weft_fiber *self,
+						     struct weft_fiber *next,
+						     struct wf_carrier *c,
+						     wf_departure then)
 {
 	struct wf_message message = {then, self, next ? next : &c->loop};
 

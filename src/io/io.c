@@ -55,8 +55,8 @@ static long nowait(int fd, const struct transfer *t)
 /* A pipe that is said to be writable has room for PIPE_BUF bytes at least. */
 static long small_write(int fd, const struct transfer *t)
 {
-	int i = 0;
 	size_t n;
+	int i = 0;
 
 	while (i < t->count && t->iov[i].iov_len == 0)
 		i++;
@@ -64,6 +64,27 @@ static long small_write(int fd, const struct transfer *t)
 		return 0;
 	n = t->iov[i].iov_len < PIPE_BUF ? t->iov[i].iov_len : PIPE_BUF;
 	return wf_call(write, fd, t->iov[i].iov_base, n);
+}
+
+/*
+ * A terminal promises room for one byte only, and has no call that does not
+ * block: so the flag is on for a moment.
+ */
+static long terminal_write(int fd, const struct transfer *t)
+{
+	long flags = wf_call(fcntl, fd, F_GETFL), n;
+
+	if (flags & O_NONBLOCK)
+		return plain(fd, t);
+	wf_call(fcntl, fd, F_SETFL, flags | O_NONBLOCK);
+	n = plain(fd, t);
+	wf_call(fcntl, fd, F_SETFL, flags);
+	return n;
+}
+
+static long polled_write(struct wf_source *s, const struct transfer *t)
+{
+	return s->terminal ? terminal_write(s->fd, t) : small_write(s->fd, t);
 }
 
 /* poll(2) says nothing of a descriptor that is open the other way only. */
@@ -74,17 +95,17 @@ static bool may(int fd, const struct transfer *t)
 	return mode == O_RDWR || mode == (t->write ? O_WRONLY : O_RDONLY);
 }
 
-static long ask_and_move(int fd, const struct transfer *t)
+static long ask_and_move(struct wf_source *s, const struct transfer *t)
 {
-	struct pollfd p = {.fd = fd, .events = t->write ? POLLOUT : POLLIN};
+	struct pollfd p = {.fd = s->fd, .events = t->write ? POLLOUT : POLLIN};
 	struct timespec none = {0};
 	long n = wf_call(ppoll, &p, 1, &none);
 
-	if (n == 0 && !may(fd, t))
+	if (n == 0 && !may(s->fd, t))
 		return -EBADF;
 	if (n <= 0)
 		return n == 0 || n == -EINTR ? -EAGAIN : n;
-	return t->write ? small_write(fd, t) : plain(fd, t);
+	return t->write ? polled_write(s, t) : plain(s->fd, t);
 }
 
 /* Under the lock, so that no other fiber is faster than the answer is old. */
@@ -93,7 +114,7 @@ static long poll_first(struct wf_source *s, const struct transfer *t)
 	long n;
 
 	spin_lock(&s->lock);
-	n = ask_and_move(s->fd, t);
+	n = ask_and_move(s, t);
 	spin_unlock(&s->lock);
 	return n;
 }

@@ -260,6 +260,17 @@ static int passed_count(void)
 	return atoi(fds);
 }
 
+/* Two listeners of one descriptor would close it for each other. */
+static bool taken(int fd)
+{
+	struct wf_source *s;
+
+	if (wf_source_find(fd, &s) < 0 || !s)
+		return false;
+	wf_source_leave(s);
+	return true;
+}
+
 static int take_passed(int fd)
 {
 	long flags = wf_call(fcntl, fd, F_GETFL);
@@ -267,6 +278,8 @@ static int take_passed(int fd)
 
 	if (flags < 0)
 		return (int)flags;
+	if (taken(fd))
+		return -EADDRINUSE;
 	r = (int)wf_call(fcntl, fd, F_SETFL, flags | O_NONBLOCK);
 	if (r == 0)
 		wf_call(fcntl, fd, F_SETFD, FD_CLOEXEC);

@@ -140,6 +140,7 @@ static int classify(struct wf_source *s, int fd)
 		return -EBADF;
 	s->tcp = false;
 	s->nonblock = false;
+	s->terminal = S_ISCHR(st.st_mode);
 	if (S_ISSOCK(st.st_mode)) {
 		atom_store_rlx(&s->kind, WF_SOCKET);
 		s->tcp = is_tcp(fd);

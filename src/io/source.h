@@ -88,6 +88,7 @@ struct wf_source {
 	_Atomic uint8_t kind; /* atomic: enum wf_source_kind */
 	bool tcp;             /* constant: a short count means empty */
 	bool nonblock;        /* constant: weft made it O_NONBLOCK */
+	bool terminal;        /* constant: or another character device */
 	bool keep_open;       /* closer: do not close the number */
 } WF_ALIGNED(WF_CACHE_LINE);
 

@@ -490,7 +490,7 @@ static WF_NOINLINE void go_down(const char *low)
 	frame[0] = 1;
 	if ((const char *)__builtin_frame_address(0) > low)
 		go_down(low);
-	frame[511] = 1;
+	frame[511] = frame[0];
 }
 
 static void *use_half(void *size)

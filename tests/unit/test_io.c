@@ -809,3 +809,27 @@ Test(io, the_end_of_a_stream_comes_after_its_last_byte_and_stays)
 {
 	t_in_each_way(end_of_stream, NULL);
 }
+
+/* A terminal that can be written to promises room for one byte only. */
+static int write_to_full_terminal(void *arg)
+{
+	static char buf[200000];
+	size_t moved = 0;
+	int fd[2];
+
+	(void)arg;
+	for (size_t i = 0; i < t_kinds_count; i++)
+		if (strcmp(t_kinds[i].name, "pty") == 0)
+			T_CHECK(t_kinds[i].make(fd) == 0);
+	T_CHECK(weft_write_all_until(fd[1], buf, sizeof buf, &moved,
+				     weft_after(WEFT_MSEC(5))) == -ETIMEDOUT);
+	T_CHECK(moved > 0 && moved < sizeof buf);
+	T_CHECK(weft_close(fd[0]) == 0);
+	T_CHECK(weft_close(fd[1]) == 0);
+	return 0;
+}
+
+Test(io, a_write_to_a_full_terminal_ends_at_its_deadline)
+{
+	t_in_way(T_FIBER, write_to_full_terminal, NULL);
+}

@@ -389,8 +389,10 @@ static int use_passed(void *arg)
 	T_CHECK(fd == 3);
 	T_CHECK(t_flags(fd) & O_NONBLOCK);
 	T_CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-	T_CHECK(weft_listen("systemd:0", NULL) == 3);
 	T_CHECK(weft_listen("systemd:1", NULL) == 4);
+	T_CHECK(weft_listen("systemd:0", NULL) == -EADDRINUSE);
+	T_CHECK(weft_listen(address, NULL) == -EADDRINUSE);
+	T_CHECK(weft_forget(3) == 0);
 	T_CHECK(weft_listen(address, NULL) == 3);
 	T_CHECK(weft_local_address(fd, text, sizeof text) > 0);
 	T_CHECK(strcmp(text, address) == 0);
