@@ -50,14 +50,14 @@ struct weft_fiber {
 	struct wf_context ctx;      /* owner: valid while it does not run */
 	struct wf_carrier *carrier; /* owner: stored before each switch to it */
 	struct wf_life *life;       /* owner: NULL before its first dispatch */
-	uint32_t shield;            /* owner */
-	uint32_t pins;              /* owner; see WF_PINNED_FOR_LIFE */
+	struct wf_worker *pinned;   /* owner: the only one that may run it */
 
 	weft_fn entry;            /* birth */
 	void *value;              /* owner: argument, then result */
 	_Atomic uintptr_t joiner; /* atomic: see join.h */
 	_Atomic uint32_t cancel;  /* atomic: 1 once cancelled */
-	struct wf_worker *pinned; /* owner: the only one that may run it */
+	uint32_t shield;          /* owner */
+	uint32_t pins;            /* owner; see WF_PINNED_FOR_LIFE */
 	struct wf_scope *scope;   /* owner */
 	weft_time deadline;       /* owner: of the scope */
 	const char *name;         /* owner */
@@ -91,6 +91,15 @@ void wf_fiber_forget(void);
 
 /* Call visit() with each handle there is, free ones too. */
 void wf_fiber_each(void (*visit)(struct weft_fiber *f, void *arg), void *arg);
+
+/* Fetch so many cache lines of what it has on its stack. */
+static inline void fiber_prefetch(const struct weft_fiber *f, unsigned lines)
+{
+	uintptr_t sp = (uintptr_t)f->ctx.sp;
+
+	for (uintptr_t line = 0; line < lines; line++)
+		wf_prefetch((void *)(sp + line * WF_CACHE_LINE));
+}
 
 static inline struct weft_fiber *fiber_of(struct wf_link *link)
 {

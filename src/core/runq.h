@@ -93,14 +93,8 @@ static inline bool runq_offers(struct wf_runq *q)
 /* Fetch what the switch after the next one will need first. */
 static inline void runq_prefetch(struct wf_runq *q)
 {
-	struct wf_link *n = q->woken.head;
-	uintptr_t sp;
-
-	if (!n)
-		return;
-	sp = (uintptr_t)fiber_of(n)->ctx.sp;
-	for (uintptr_t line = 0; line < 4; line++)
-		wf_prefetch((void *)(sp + line * WF_CACHE_LINE));
+	if (q->woken.head)
+		fiber_prefetch(fiber_of(q->woken.head), 4);
 }
 
 /* NULL if there is none. */

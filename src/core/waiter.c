@@ -7,6 +7,8 @@
 #include "core/sched.h"
 #include "core/self.h"
 
+#define FRAME_LINES 14
+
 struct weft_fiber *wf_waiter_begin(void)
 {
 	struct weft_fiber *me = wf_self();
@@ -53,8 +55,14 @@ void wf_unpark(struct weft_fiber *f)
 		wf_sched_queue(f);
 }
 
+/*
+ * An event has come after a long time, and more are looked at before the fiber
+ * runs: time to fetch all that a read has on its stack.
+ */
 void wf_unpark_here(struct weft_fiber *f, struct wf_carrier *here)
 {
-	if (park_permit(f))
-		wf_sched_queue_here(f, here);
+	if (!park_permit(f))
+		return;
+	fiber_prefetch(f, FRAME_LINES);
+	wf_sched_queue_here(f, here);
 }
