@@ -122,6 +122,7 @@ void wf_adopt_end(struct wf_adoption *a)
 {
 	if (a->life.at_end)
 		a->life.at_end(a->fiber);
+	wf_timer_disarm(&a->life.timer);
 	wf_sched_leave(a->fiber, wake_orphan);
 	wf_self_set(NULL);
 	wf_fiber_free(NULL, a->fiber);

@@ -21,6 +21,7 @@ static char *coloured_top(char *stack, size_t size)
 
 static void reset(struct wf_life *life)
 {
+	life->timer.wheel = NULL;
 	life->at_end = NULL;
 	life->more_locals = NULL;
 	life->more_count = 0;

@@ -3,7 +3,7 @@
  * life.h - what a fiber has on its stack as long as it lives.
  *
  *      top     colour, up to 2 KiB
- *              struct wf_life: name, locals, sanitizer state
+ *              struct wf_life: timer, name, locals, sanitizer state
  *              first frames        <- one resident page while it is parked
  *              ...
  *      guard   below the lowest usable byte
@@ -16,7 +16,7 @@
 #define WF_LIFE_H
 
 #include "base/sanitize.h"
-#include "core/fiber.h"
+#include "core/timer.h"
 
 #define WF_NAME_SIZE     32
 #define WF_LOCALS_INLINE 4
@@ -28,7 +28,8 @@ struct wf_local_slot {
 
 struct wf_life {
 	struct wf_san san;
-	char *stack; /* its lowest byte, guard included */
+	struct wf_timer timer; /* of all its waits, see timer.h */
+	char *stack;           /* its lowest byte, guard included */
 	uint64_t *canary;
 	void (*at_end)(struct weft_fiber *f); /* local.c, once there are any */
 	struct wf_local_slot *more_locals;    /* beyond the inline ones */

@@ -383,6 +383,7 @@ static void end(struct weft_fiber *self, void *result)
 {
 	if (self->life->at_end)
 		self->life->at_end(self);
+	wf_timer_disarm(&self->life->timer);
 	if (unlikely(self->checked))
 		wf_life_check(self);
 	self->value = result;

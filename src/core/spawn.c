@@ -133,7 +133,6 @@ static int sleep_for_end(struct weft_fiber *f, struct weft_fiber *me,
 	/* acquire [join-result] */
 	while (r == 0 && atom_load_acq(&f->joiner) != WF_DONE)
 		r = wf_wait_once(&wait, deadline);
-	wf_wait_end(&wait);
 	return r;
 }
 

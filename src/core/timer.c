@@ -16,12 +16,6 @@ static uint64_t tick_of(weft_time t)
 	return t < 0 ? 0 : (uint64_t)t >> WF_TICK_BITS;
 }
 
-/* The first tick that begins at or after `t`. */
-static uint64_t tick_after(weft_time t)
-{
-	return t <= 0 ? 0 : ((uint64_t)(t - 1) >> WF_TICK_BITS) + 1;
-}
-
 /* The wheel of the highest digit in which the ticks differ. */
 static unsigned level_of(uint64_t now, uint64_t tick)
 {
@@ -73,7 +67,7 @@ void wf_timer_arm(struct wf_timer *t, struct wf_wheel *w,
 	t->wheel = w;
 	atom_store_rlx(&t->fired, 0);
 	spin_lock(&w->lock);
-	t->tick = tick_after(deadline);
+	t->tick = timer_tick(deadline);
 	if (t->tick > TICK_MAX)
 		t->tick = TICK_MAX;
 	if (t->tick > w->now)
@@ -85,7 +79,7 @@ void wf_timer_arm(struct wf_timer *t, struct wf_wheel *w,
 
 void wf_timer_disarm(struct wf_timer *t)
 {
-	if (timer_fired(t))
+	if (!t->wheel || timer_fired(t))
 		return;
 	spin_lock(&t->wheel->lock);
 	removed(t->wheel, t);

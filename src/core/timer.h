@@ -11,7 +11,13 @@
  *
  * A deadline is rounded up to the end of its tick: no timer fires early.
  *
- * The timer lies on the stack of whoever waits.  `wheel->lock` guards all of
+ * A fiber has one timer, for all its waits, and leaves it armed when a wait ends
+ * early: as long as it is due before the next deadline it will do for that too,
+ * and when it fires the fiber looks at the clock and arms it anew if need be.
+ * So a server whose reads have a deadline of half a minute touches the wheel
+ * twice a minute, and not twice a read.
+ *
+ * The timer lies on the stack of its fiber.  `wheel->lock` guards all of
  * it but `fired`, which is stored, under the lock, as the last touch of the
  * timer [timer-fired]; then, without the lock, the handle is unparked, which is
  * safe however late.
@@ -47,6 +53,28 @@ struct wf_wheel {
 /* All zero is an empty wheel at the beginning of time; this sets its hands. */
 void wf_wheel_begin(struct wf_wheel *w, weft_time now);
 
+static inline bool timer_fired(struct wf_timer *t)
+{
+	/* acquire [timer-fired] */
+	return atom_load_acq(&t->fired);
+}
+
+/* The first tick that begins at or after `t`. */
+static inline uint64_t timer_tick(weft_time t)
+{
+	return t <= 0 ? 0 : ((uint64_t)(t - 1) >> WF_TICK_BITS) + 1;
+}
+
+/*
+ * Whether it is armed and due at `deadline` or before.
+ *
+ * Context: the fiber whose timer it is.
+ */
+static inline bool timer_covers(struct wf_timer *t, weft_time deadline)
+{
+	return t->wheel && !timer_fired(t) && t->tick <= timer_tick(deadline);
+}
+
 /*
  * Begin to wait for `deadline`, which is not WEFT_FOREVER.  One that the wheel
  * has passed has fired on return.
@@ -62,12 +90,6 @@ static inline bool wheel_used(struct wf_wheel *w)
 
 /* Make sure that nobody touches the timer any more. */
 void wf_timer_disarm(struct wf_timer *t);
-
-static inline bool timer_fired(struct wf_timer *t)
-{
-	/* acquire [timer-fired] */
-	return atom_load_acq(&t->fired);
-}
 
 /*
  * Fire what is due; store the handles to unpark in `due`, `max` at most, and

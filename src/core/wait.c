@@ -65,37 +65,53 @@ weft_time wf_wait_deadline(struct weft_fiber *me, weft_time deadline)
 	return me->shield || deadline < me->deadline ? deadline : me->deadline;
 }
 
-/*
- * Fibers have a timer; a thread's sleep ends by itself, and a deadline before
- * the beginning of time has passed.
- */
-static void arm(struct wf_wait *w, weft_time deadline)
+static struct wf_timer *timer_of(struct weft_fiber *me)
 {
-	struct weft_fiber *me = w->waiter;
-	struct wf_worker *worker;
+	return &me->life->timer;
+}
 
-	if (deadline <= 0 || deadline == WEFT_FOREVER || me->kind == WF_THREAD)
-		return;
-	worker = carrier_enter(me->carrier);
-	w->armed = true;
-	if (likely(worker)) {
-		wf_timer_arm(&w->timer, &worker->timers, me, deadline);
+/* The present worker's wheel, or the first one's, which may be asleep then. */
+static WF_NOINLINE void arm_anew(struct weft_fiber *me, weft_time deadline)
+{
+	struct wf_worker *w;
+
+	wf_timer_disarm(timer_of(me));
+	w = carrier_enter(me->carrier);
+	if (likely(w)) {
+		wf_timer_arm(timer_of(me), &w->timers, me, deadline);
 	} else {
-		worker = wf_runtime.workers;
-		wf_timer_arm(&w->timer, &worker->timers, me, deadline);
-		/* It may sleep longer than that. */
-		wf_sched_wake_worker(worker);
+		w = wf_runtime.workers;
+		wf_timer_arm(timer_of(me), &w->timers, me, deadline);
+		wf_sched_wake_worker(w);
 	}
 	carrier_leave(me->carrier);
 }
 
+/* A thread's sleep ends by itself, and what lies before time has passed. */
+static inline bool timed(struct weft_fiber *me, weft_time deadline)
+{
+	return deadline > 0 && deadline != WEFT_FOREVER &&
+	       me->kind != WF_THREAD;
+}
+
+static void arm(struct wf_wait *w, weft_time deadline)
+{
+	if (timed(w->waiter, deadline) &&
+	    !timer_covers(timer_of(w->waiter), deadline))
+		arm_anew(w->waiter, deadline);
+}
+
+/* A timer that has fired may have been an earlier wait's. */
 static bool expired(struct wf_wait *w, weft_time deadline)
 {
 	if (deadline == WEFT_FOREVER)
 		return false;
-	if (w->armed)
-		return timer_fired(&w->timer);
-	return wf_clock_now() >= deadline;
+	if (timed(w->waiter, deadline) && !timer_fired(timer_of(w->waiter)))
+		return false;
+	if (wf_clock_now() >= deadline)
+		return true;
+	arm(w, deadline);
+	return false;
 }
 
 /* Why the waiter should give up, 0 if it should not. */
@@ -128,12 +144,8 @@ static int sleep_until(struct wf_wait *w, weft_time deadline, bool shielded)
 
 int wf_wait_sleep(struct wf_wait *w, weft_time deadline, bool shielded)
 {
-	int r;
-
 	arm(w, deadline);
-	r = sleep_until(w, deadline, shielded);
-	wf_wait_end(w);
-	return r;
+	return sleep_until(w, deadline, shielded);
 }
 
 int wf_wait_withdraw(struct wf_wait *w)
@@ -150,18 +162,10 @@ int wf_wait_once(struct wf_wait *w, weft_time deadline)
 {
 	int why;
 
-	if (!w->armed)
-		arm(w, deadline);
+	arm(w, deadline);
 	why = reason(w, deadline, false);
 	if (why)
 		return why;
 	wf_park(w->waiter, deadline);
 	return 0;
-}
-
-void wf_wait_end(struct wf_wait *w)
-{
-	if (w->armed)
-		wf_timer_disarm(&w->timer);
-	w->armed = false;
 }

@@ -50,11 +50,9 @@
 
 struct wf_wait {
 	_Atomic uint32_t word;
-	bool armed;
 	bool inside; /* a thread's, which has come through the gate */
 	struct weft_fiber *waiter;
 	struct wf_wait *next; /* in a list to fire; owned by who has claimed */
-	struct wf_timer timer;
 };
 
 struct wf_node {
@@ -74,7 +72,6 @@ static inline void wait_begin(struct wf_wait *w, struct weft_fiber *waiter)
 {
 	atom_store_rlx(&w->word, WF_WAITING);
 	w->waiter = waiter;
-	w->armed = false;
 	w->inside = false;
 }
 
@@ -111,11 +108,9 @@ int wf_wait_withdraw(struct wf_wait *w);
 
 /*
  * Like wf_wait_sleep() for a wait that nobody fires: sleep until unparked for
- * any reason.  Returns 0 after any wake; the timer stays armed until
- * wf_wait_end().
+ * any reason.  Returns 0 after any wake.
  */
 int wf_wait_once(struct wf_wait *w, weft_time deadline);
-void wf_wait_end(struct wf_wait *w);
 
 /*
  * What a call that may wait looks at first: 0, -ECANCELED, or -ETIMEDOUT if

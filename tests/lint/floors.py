@@ -26,7 +26,7 @@ HOUSE = [
     {"arch": "arch context"},
     {"base": "cc atom check list rng spin sanitize"},
     {"os": "call feature clock futex cpu thread stack poll"},
-    {"core": "self fiber life gate carrier runq inject inbox timer idle worker"
+    {"core": "self fiber timer life gate carrier runq inject inbox idle worker"
              " park join sched waiter adopt wait sleep local spawn"
              " scope"},
     {"sync": "sem mutex cond rwlock once group notify chan select",
