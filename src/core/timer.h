@@ -11,9 +11,10 @@
  *
  * A deadline is rounded up to the end of its tick: no timer fires early.
  *
- * A fiber has one timer, for all its waits, and leaves it armed when a wait ends
- * early: as long as it is due before the next deadline it will do for that too,
- * and when it fires the fiber looks at the clock and arms it anew if need be.
+ * A fiber has one timer, for all its waits, and leaves it armed when a wait
+ * ends early: as long as it is due before the next deadline it will do for that
+ * too, and when it fires the fiber looks at the clock and arms it anew if need
+ * be.
  * So a server whose reads have a deadline of half a minute touches the wheel
  * twice a minute, and not twice a read.
  *
