@@ -179,7 +179,7 @@ ParameterizedTest(unsigned *workers, sleep,
 	uint64_t seed = t_seed();
 
 	t_run(*workers, many_sleep, &seed);
-	cr_assert_eq(atomic_load(&woken), t_scale(10000));
+	cr_assert_eq((size_t)atomic_load(&woken), t_scale(10000));
 }
 
 static void *keep_yielding(void *unused)
