@@ -11,7 +11,6 @@
 #ifndef WF_SPIN_H
 #define WF_SPIN_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "arch/arch.h"
@@ -20,12 +19,6 @@
 struct wf_spin {
 	_Atomic uint32_t held;
 };
-
-static inline bool spin_try(struct wf_spin *s)
-{
-	/* acquire [spin-held] */
-	return !atom_load_rlx(&s->held) && !atom_swap_acq(&s->held, 1);
-}
 
 static inline void spin_lock(struct wf_spin *s)
 {

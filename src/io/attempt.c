@@ -20,18 +20,13 @@ void wf_budget_spend(void)
 		wf_sched_yield(self);
 }
 
-static bool can(uint64_t ready, uint64_t want)
-{
-	return ready & (want & WF_IN ? WF_CAN_IN : WF_CAN_OUT);
-}
-
 /* False: not yet, wait. */
 static bool once(struct wf_source *s, struct wf_attempt *a, long *result)
 {
 	uint64_t seen = source_ready(s);
 	long n;
 
-	if (!a->no_wait && !can(seen, a->want))
+	if (!a->no_wait && !(seen & source_enders(a->want)))
 		return false;
 	n = a->call(s, a);
 	/* A datagram socket that has been shut down says so only to those who

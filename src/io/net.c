@@ -526,14 +526,22 @@ int weft_address(const struct sockaddr *addr, socklen_t size, char *text,
 	}
 }
 
+/* What getsockname(2) or getpeername(2) has answered. */
+static int tell(long r, const struct sockaddr_storage *addr, socklen_t size,
+		char *text, size_t room)
+{
+	return r < 0 ? (int)r
+		     : weft_address((const struct sockaddr *)addr, size, text,
+				    room);
+}
+
 int weft_local_address(int fd, char *text, size_t room)
 {
 	struct sockaddr_storage addr;
 	socklen_t size = sizeof addr;
 	long r = wf_call(getsockname, fd, &addr, &size);
 
-	return r < 0 ? (int)r
-		     : weft_address((struct sockaddr *)&addr, size, text, room);
+	return tell(r, &addr, size, text, room);
 }
 
 int weft_peer_address(int fd, char *text, size_t room)
@@ -542,6 +550,5 @@ int weft_peer_address(int fd, char *text, size_t room)
 	socklen_t size = sizeof addr;
 	long r = wf_call(getpeername, fd, &addr, &size);
 
-	return r < 0 ? (int)r
-		     : weft_address((struct sockaddr *)&addr, size, text, room);
+	return tell(r, &addr, size, text, room);
 }

@@ -494,18 +494,6 @@ int wf_source_arm(struct wf_source *s)
 	return r;
 }
 
-/* Whatever is wanted is more than what has been seen to be missing. */
-static bool ready_now(struct wf_source *s, uint64_t want)
-{
-	uint64_t can = want;
-
-	if (want & WF_IN)
-		can |= WF_IN_HUP;
-	if (want & WF_OUT)
-		can |= WF_OUT_HUP;
-	return atom_load_rlx(&s->ready) & can;
-}
-
 bool wf_source_link(struct wf_source *s, struct wf_node *node, uint64_t seen)
 {
 	const uint64_t ticks = TICK << TICK_IN_SHIFT | TICK << TICK_OUT_SHIFT;
@@ -527,17 +515,6 @@ void wf_source_unlink(struct wf_source *s, struct wf_node *node)
 	spin_unlock(&s->lock);
 }
 
-static uint32_t wanted(uint64_t want)
-{
-	uint64_t bits = want;
-
-	if (want & (WF_IN | WF_PRI))
-		bits |= WF_IN_HUP;
-	if (want & WF_OUT)
-		bits |= WF_OUT_HUP;
-	return (uint32_t)bits;
-}
-
 /* 0: linked; 1: it is ready; or an error. */
 static int arm_and_link(struct wf_source *s, struct wf_node *node,
 			uint64_t want)
@@ -549,7 +526,7 @@ static int arm_and_link(struct wf_source *s, struct wf_node *node,
 		r = -EBADF;
 	else if (want && !armed(s))
 		r = arm_locked(s);
-	if (r == 0 && ready_now(s, want))
+	if (r == 0 && atom_load_rlx(&s->ready) & source_enders(want))
 		r = 1;
 	if (r == 0)
 		list_push(&s->waiters, &node->link);
@@ -561,7 +538,8 @@ static int wait_inside(struct wf_source *s, struct weft_fiber *me,
 		       uint64_t want, weft_time deadline)
 {
 	struct wf_wait wait;
-	struct wf_node node = {.wait = &wait, .want = wanted(want)};
+	struct wf_node node = {.wait = &wait,
+			       .want = (uint32_t)source_enders(want)};
 	int r;
 
 	wait_begin(&wait, me);

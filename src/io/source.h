@@ -160,6 +160,13 @@ static inline bool source_closing(struct wf_source *s)
 	return atom_load_rlx(&s->use) & WF_CLOSING;
 }
 
+/* The bits that end a wait for IN, for OUT, or for both: hang-ups too. */
+static inline uint64_t source_enders(uint64_t want)
+{
+	return want | (want & WF_IN ? WF_IN_HUP : 0) |
+	       (want & WF_OUT ? WF_OUT_HUP : 0);
+}
+
 static inline uint64_t source_ready(struct wf_source *s)
 {
 	/* acquire [source-ready] */
