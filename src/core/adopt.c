@@ -66,6 +66,7 @@ static void make_fiber(struct wf_adoption *a, struct weft_fiber *f)
 	f->life = &a->life;
 	f->deadline = WEFT_FOREVER;
 	f->shield = f->pins = 0;
+	atom_store_rlx(&f->due, WF_DUE_UNKNOWN);
 	f->pinned = NULL;
 	f->scope = NULL;
 	f->entry = NULL;

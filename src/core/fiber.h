@@ -58,6 +58,7 @@ struct weft_fiber {
 	_Atomic uint32_t cancel;  /* atomic: 1 once cancelled */
 	uint32_t shield;          /* owner */
 	uint32_t pins;            /* owner; see WF_PINNED_FOR_LIFE */
+	_Atomic uint32_t due;     /* atomic: of its timer, see timer.h */
 	struct wf_scope *scope;   /* owner */
 	weft_time deadline;       /* owner: of the scope */
 	const char *name;         /* owner */

@@ -44,6 +44,7 @@ static void fill(struct weft_fiber *f, const struct weft_attr *attr, weft_fn fn,
 	atom_store_rlx(&f->cancel, 0);
 	f->shield = 0;
 	f->pins = 0;
+	atom_store_rlx(&f->due, WF_DUE_UNKNOWN);
 	f->pinned = NULL;
 	f->scope = NULL;
 	f->deadline = WEFT_FOREVER;

@@ -60,6 +60,14 @@ void wf_wheel_begin(struct wf_wheel *w, weft_time now)
 	w->now = tick_of(now);
 }
 
+/* Saturated: what is so far away is not known. */
+static uint32_t coarse(uint64_t tick)
+{
+	uint64_t due = (tick >> (WF_DUE_BITS - WF_TICK_BITS)) + 1;
+
+	return due < WF_DUE_UNKNOWN ? (uint32_t)due : WF_DUE_UNKNOWN;
+}
+
 void wf_timer_arm(struct wf_timer *t, struct wf_wheel *w,
 		  struct weft_fiber *fiber, weft_time deadline)
 {
@@ -70,10 +78,12 @@ void wf_timer_arm(struct wf_timer *t, struct wf_wheel *w,
 	t->tick = timer_tick(deadline);
 	if (t->tick > TICK_MAX)
 		t->tick = TICK_MAX;
-	if (t->tick > w->now)
+	if (t->tick > w->now) {
 		insert(w, t);
-	else
+		atom_store_rlx(&fiber->due, coarse(t->tick));
+	} else {
 		atom_store_rlx(&t->fired, 1);
+	}
 	spin_unlock(&w->lock);
 }
 
@@ -82,7 +92,8 @@ void wf_timer_disarm(struct wf_timer *t)
 	if (!t->wheel || timer_fired(t))
 		return;
 	spin_lock(&t->wheel->lock);
-	removed(t->wheel, t);
+	if (removed(t->wheel, t))
+		atom_store_rlx(&t->fiber->due, WF_DUE_UNKNOWN);
 	spin_unlock(&t->wheel->lock);
 }
 
@@ -131,6 +142,7 @@ static bool next_tick(const struct wf_wheel *w, unsigned *level, unsigned *slot,
 static void fire(struct wf_timer *t, struct weft_fiber **due, unsigned *n)
 {
 	due[(*n)++] = t->fiber;
+	atom_store_rlx(&t->fiber->due, WF_DUE_UNKNOWN);
 	/* release [timer-fired] */
 	atom_store_rel(&t->fired, 1);
 }

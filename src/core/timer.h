@@ -18,6 +18,9 @@
  * So a server whose reads have a deadline of half a minute touches the wheel
  * twice a minute, and not twice a read.
  *
+ * When it is due is in the handle too, in coarser steps of 134 ms: most waits
+ * find there that it is, and leave the top of the stack alone.
+ *
  * The timer lies on the stack of its fiber.  `wheel->lock` guards all of
  * it but `fired`, which is stored, under the lock, as the last touch of the
  * timer [timer-fired]; then, without the lock, the handle is unparked, which is
@@ -66,6 +69,10 @@ static inline uint64_t timer_tick(weft_time t)
 	return t <= 0 ? 0 : ((uint64_t)(t - 1) >> WF_TICK_BITS) + 1;
 }
 
+/* `due` in the handle: rounded up; or that it is not known. */
+#define WF_DUE_BITS    (WF_TICK_BITS + 10)
+#define WF_DUE_UNKNOWN UINT32_MAX
+
 /*
  * Whether it is armed and due at `deadline` or before.
  *
@@ -74,6 +81,14 @@ static inline uint64_t timer_tick(weft_time t)
 static inline bool timer_covers(struct wf_timer *t, weft_time deadline)
 {
 	return t->wheel && !timer_fired(t) && t->tick <= timer_tick(deadline);
+}
+
+/* The same, as far as the handle tells.  `deadline` is positive. */
+static inline bool timer_surely_covers(struct weft_fiber *f, weft_time deadline)
+{
+	uint32_t due = atom_load_rlx(&f->due);
+
+	return due != WF_DUE_UNKNOWN && due <= deadline >> WF_DUE_BITS;
 }
 
 /*

@@ -97,8 +97,14 @@ static inline bool timed(struct weft_fiber *me, weft_time deadline)
 static void arm(struct wf_wait *w, weft_time deadline)
 {
 	if (timed(w->waiter, deadline) &&
+	    !timer_surely_covers(w->waiter, deadline) &&
 	    !timer_covers(timer_of(w->waiter), deadline))
 		arm_anew(w->waiter, deadline);
+}
+
+static inline bool may_have_fired(struct weft_fiber *me, weft_time deadline)
+{
+	return !timer_surely_covers(me, deadline) && timer_fired(timer_of(me));
 }
 
 /* A timer that has fired may have been an earlier wait's. */
@@ -106,7 +112,7 @@ static bool expired(struct wf_wait *w, weft_time deadline)
 {
 	if (deadline == WEFT_FOREVER)
 		return false;
-	if (timed(w->waiter, deadline) && !timer_fired(timer_of(w->waiter)))
+	if (timed(w->waiter, deadline) && !may_have_fired(w->waiter, deadline))
 		return false;
 	if (wf_clock_now() >= deadline)
 		return true;

@@ -37,6 +37,8 @@ static struct wf_wheel wheel;
 static struct wf_timer timers[PENDING];
 
 /* 10 s to 10 minutes from the wheel's beginning. */
+static struct weft_fiber waiter; /* of all of them */
+
 static weft_time far_deadline(void)
 {
 	return WEFT_SEC(10) + (weft_time)(random_next() % WEFT_SEC(590));
@@ -48,7 +50,7 @@ static double insert_cancel(void)
 	uint64_t began = bench_now();
 
 	for (unsigned i = 0; i < STEPS; i++) {
-		wf_timer_arm(&one, &wheel, NULL, far_deadline());
+		wf_timer_arm(&one, &wheel, &waiter, far_deadline());
 		wf_timer_disarm(&one);
 	}
 	return (double)(bench_now() - began) / STEPS;
@@ -62,7 +64,7 @@ static double move(void)
 		struct wf_timer *t = &timers[random_next() % PENDING];
 
 		wf_timer_disarm(t);
-		wf_timer_arm(t, &wheel, NULL, far_deadline());
+		wf_timer_arm(t, &wheel, &waiter, far_deadline());
 	}
 	return (double)(bench_now() - began) / STEPS;
 }
@@ -73,7 +75,7 @@ static void measure_wheel(void)
 
 	wf_wheel_begin(&wheel, 0);
 	for (unsigned i = 0; i < PENDING; i++)
-		wf_timer_arm(&timers[i], &wheel, NULL, far_deadline());
+		wf_timer_arm(&timers[i], &wheel, &waiter, far_deadline());
 	insert_cancel();
 	for (int i = 0; i < ROUNDS; i++) {
 		near[i] = insert_cancel();

@@ -36,6 +36,8 @@ static void make(size_t n, weft_time now)
 	entries = calloc(n, sizeof *entries);
 	fibers = aligned_alloc(WF_CACHE_LINE, n * sizeof *fibers);
 	cr_assert(entries && fibers);
+	for (size_t i = 0; i < n; i++)
+		atom_store_rlx(&fibers[i].due, WF_DUE_UNKNOWN);
 	wf_wheel_begin(&wheel, now);
 	now_tick = (uint64_t)now / TICK;
 }
@@ -86,6 +88,17 @@ static void none_is_late(void)
 	for (size_t i = 0; i < count; i++)
 		cr_assert(!entries[i].armed || entries[i].tick > now_tick,
 			  "timer %zu should have fired", i);
+}
+
+/* The handle may know less than the timer, but nothing else. */
+static void handle_is_right(size_t i, weft_time deadline)
+{
+	struct wf_timer *t = &entries[i].timer;
+
+	if (!timer_surely_covers(&fibers[i], deadline))
+		return;
+	cr_assert(entries[i].armed, "timer %zu is not armed", i);
+	cr_assert(timer_covers(t, deadline), "timer %zu is due later", i);
 }
 
 static weft_time nearest(void)
@@ -154,6 +167,20 @@ Test(timer, a_timer_can_be_armed_again)
 		else
 			disarm(0);
 	}
+}
+
+Test(timer, the_handle_knows_that_the_timer_is_due_before)
+{
+	make(1, WEFT_SEC(5));
+	arm(0, WEFT_SEC(6));
+	cr_assert(timer_surely_covers(&fibers[0], WEFT_SEC(7)));
+	cr_assert_not(timer_surely_covers(&fibers[0], WEFT_SEC(6) - 1));
+	expire(WEFT_SEC(6) + TICK);
+	cr_assert_not(timer_surely_covers(&fibers[0], WEFT_SEC(7)));
+	arm(0, WEFT_SEC(7));
+	cr_assert(timer_surely_covers(&fibers[0], WEFT_SEC(8)));
+	disarm(0);
+	cr_assert_not(timer_surely_covers(&fibers[0], WEFT_SEC(8)));
 }
 
 Test(timer, no_more_are_handed_out_than_there_is_room_for)
@@ -249,6 +276,8 @@ Test(timer, random_timers_fire_when_a_naive_list_says_so)
 		now += random_delay(&seed) / 4;
 		expire(now);
 		none_is_late();
+		for (size_t k = 0; k < count; k++)
+			handle_is_right(k, now + random_delay(&seed));
 	}
 }
 
