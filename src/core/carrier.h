@@ -29,6 +29,8 @@
 #ifndef WF_CARRIER_H
 #define WF_CARRIER_H
 
+#include <sys/types.h>
+
 #include "base/check.h"
 #include "core/life.h"
 
@@ -46,6 +48,7 @@ struct wf_carrier {
 	_Atomic uint32_t lost;    /* taker writes, owner reads */
 	bool fence;               /* constant */
 	uint32_t budget;          /* owner: of the fiber that runs */
+	pid_t tid;                /* constant: of the thread, to the kernel */
 	struct wf_worker *worker; /* constant between two takeovers */
 };
 

@@ -31,6 +31,7 @@ struct wf_worker {
 	struct wf_rng rng;             /* owner */
 	uint32_t fruitless;            /* owner: spins in a row */
 	bool slept_long;               /* owner: when it slept last */
+	_Atomic weft_time now;         /* owner writes: of the last pass */
 	struct wf_carrier *carrier;    /* owner */
 	_Atomic uint32_t asleep WF_ALIGNED(WF_CACHE_LINE); /* see idle.h */
 	struct wf_poll poll; /* owner waits, anyone may */

@@ -25,6 +25,11 @@ void wf_thread_join(pthread_t thread)
 	pthread_join(thread, NULL);
 }
 
+pid_t wf_thread_id(void)
+{
+	return (pid_t)wf_call(gettid);
+}
+
 void wf_thread_name(const char *name)
 {
 	wf_call(prctl, PR_SET_NAME, name);

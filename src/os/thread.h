@@ -9,10 +9,14 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /* Errors: -EAGAIN, -ENOMEM. */
 int wf_thread_start(pthread_t *thread, void *(*fn)(void *), void *arg);
 void wf_thread_join(pthread_t thread);
+
+/* The kernel's number of the calling thread. */
+pid_t wf_thread_id(void);
 
 /* Of the calling thread; named in ps and gdb, up to 15 bytes. */
 void wf_thread_name(const char *name);

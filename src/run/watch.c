@@ -77,6 +77,7 @@ static void carry(struct thread *t)
 	wf_thread_stack(&bottom, &size);
 	san_adopt(&loop->life->san, bottom, size);
 	loop->ctx.base = wf_base_get();
+	t->carrier.tid = wf_thread_id();
 	if (wf_altstack_begin(&altstack) < 0)
 		wf_say("no memory to report stack overflows from one thread");
 	while (await_worker(t) && !wf_worker_run(&t->carrier))

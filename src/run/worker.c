@@ -121,10 +121,11 @@ static void pass(struct wf_carrier *here, bool poll)
 	struct wf_worker *w = here->worker;
 
 	w->turns = WF_TURNS;
+	atom_store_rlx(&w->now, wf_clock_now());
 	if (poll && poll_used(&w->poll))
 		serve_poll(here, &w->poll);
 	if (wheel_used(&w->timers))
-		serve_timers(here, &w->timers, wf_clock_now());
+		serve_timers(here, &w->timers, atom_load_rlx(&w->now));
 	take_injected(w);
 	stop_if_asked(here);
 }
@@ -269,7 +270,8 @@ static void wait_for_events(struct wf_carrier *here)
 	int n = wf_poll_wait(&w->poll, events, EVENTS,
 			     wf_wheel_next(&w->timers));
 
-	slept = wf_clock_now() - begin;
+	atom_store_rlx(&w->now, wf_clock_now());
+	slept = atom_load_rlx(&w->now) - begin;
 	w->slept_long = slept > LONG_SLEEP;
 	if (slept < wf_loop_options.spin && w->fruitless == FRUITLESS)
 		w->fruitless--;
@@ -365,7 +367,8 @@ int wf_worker_begin(struct wf_worker *w, uint32_t id)
 	w->id = id;
 	w->turns = WF_TURNS;
 	w->rng.state = id + 1;
-	wf_wheel_begin(&w->timers, wf_clock_now());
+	atom_store_rlx(&w->now, wf_clock_now());
+	wf_wheel_begin(&w->timers, atom_load_rlx(&w->now));
 	return wf_poll_open(&w->poll);
 }
 
