@@ -122,6 +122,27 @@ def yields(plan, table):
             "<=5.0")
 
 
+def one_and_two(plan, table, program, names):
+    """Rounds of dictionaries; what two workers took ends in .w2."""
+    one, two = ([bench(plan, program), "-w", n] for n in "12")
+    rounds = [{**a, **b} for a, b in in_turns(plan, one, two)]
+    for name in names:
+        table.add(f"{name}.two_workers_ratio", middle(
+            rounds, lambda r: r[name + ".w2"] / r[name]), "<=1.05")
+    return rounds
+
+
+def two_workers(plan, table):
+    """Two are not slower than one; and a tree of fibers takes little memory."""
+    one_and_two(plan, table, "yield", ["yield.2", "yield.1000"])
+    one_and_two(plan, table, "spawn",
+                ["spawn.join", "spawn.100000", "spawn.fib25"])
+    rounds = one_and_two(plan, table, "skynet", ["skynet"])
+    for name in ("rss", "rss.w2"):
+        table.add(f"skynet.{name}_mb",
+                  max(r["skynet." + name] for r in rounds) / 1e6, "<60")
+
+
 def memory(plan, table):
     held = run([bench(plan, "memory"), "-n", str(plan.fibers)])
     for name, floor in (("resident", "<=4350"), ("page_tables", "<=140"),
@@ -257,6 +278,7 @@ def http(plan, table):
 FIGURES = {
     "switch": switch,
     "yield": yields,
+    "two_workers": two_workers,
     "memory": memory,
     "timers": timers,
     "echo.50": echo(50, "<=1.08"),
@@ -277,7 +299,7 @@ def parse():
                         metavar="DIR", help="the build tree, default ./build")
     parser.add_argument("--only", action="append", metavar="NAME",
                         choices=FIGURES, help="; ".join(FIGURES))
-    parser.add_argument("--rounds", type=int, help="default 7, quick 3")
+    parser.add_argument("--rounds", type=int, help="default 9, quick 3")
     parser.add_argument("--quick", action="store_true")
     args = parser.parse_args()
     if not (args.build / "tests" / "bench" / "load").is_file():
@@ -287,7 +309,7 @@ def parse():
 
 def main():
     args = parse()
-    rounds = args.rounds or (3 if args.quick else 7)
+    rounds = args.rounds or (3 if args.quick else 9)
     plan = Plan(args.build.resolve(), rounds, 0.7 if args.quick else 2,
                 100000 if args.quick else 1000000)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

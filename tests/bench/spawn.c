@@ -5,14 +5,11 @@
  *   spawn.join     one at a time
  *   spawn.100000   so many at once, then all are joined; each
  *   spawn.fib25    fib(25), a fiber for one of the two terms of each sum
- *   spawn.skynet   a tree of 10 children a node with 10^6 leaves, each a fiber
  *
  * Each is run in several processes of its own: `.first` is the first time in
  * a process, when no memory is there yet, and the plain name the median of the
- * times after it.  `.peak` is the most memory that the process ever held.
+ * times after it.
  */
-#include <stdbool.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,7 +19,6 @@
 #define ROUNDS    5
 #define ALONE     200000
 #define MANY      100000
-#define LEAVES    1000000
 
 static void *nothing(void *arg)
 {
@@ -70,53 +66,15 @@ static void fib25(void)
 		bench_die("fib(25) is 75025");
 }
 
-/* The leaves first to first + count - 1, and then their sum. */
-struct node {
-	uint64_t first, count, sum;
-};
-
-static void *tree(void *arg)
-{
-	struct node *n = arg, child[10];
-	struct weft_fiber *fibers[10];
-
-	if (n->count == 1) {
-		n->sum = n->first;
-		return NULL;
-	}
-	for (uint64_t i = 0; i < 10; i++) {
-		child[i].count = n->count / 10;
-		child[i].first = n->first + i * child[i].count;
-		fibers_spawn(&fibers[i], tree, &child[i]);
-	}
-	n->sum = 0;
-	for (int i = 0; i < 10; i++) {
-		fibers_join(fibers[i]);
-		n->sum += child[i].sum;
-	}
-	return NULL;
-}
-
-static void skynet(void)
-{
-	struct node root = {.count = LEAVES};
-
-	tree(&root);
-	if (root.sum != (uint64_t)LEAVES * (LEAVES - 1) / 2)
-		bench_die("the leaves do not sum up");
-}
-
 static const struct work {
 	const char *name;
 	void (*run)(void);
 	double per; /* ns of a round are divided by this */
 	const char *unit;
-	bool peak; /* tell how much memory it took */
 } works[] = {
-	{"spawn.join", one_at_a_time, ALONE, "ns", false},
-	{"spawn.100000", many_at_once, MANY, "ns", false},
-	{"spawn.fib25", fib25, 1e6, "ms", false},
-	{"spawn.skynet", skynet, 1e6, "ms", true},
+	{"spawn.join", one_at_a_time, ALONE, "ns"},
+	{"spawn.100000", many_at_once, MANY, "ns"},
+	{"spawn.fib25", fib25, 1e6, "ms"},
 };
 
 /* What a process found out. */
@@ -154,11 +112,10 @@ static _Noreturn void child(unsigned workers, int out)
 	_exit(write(out, &o, sizeof(o)) != sizeof(o));
 }
 
-/* Measure in a process of its own; returns the KiB it held at most. */
-static double in_process(unsigned workers, struct outcome *o)
+/* Measure in a process of its own. */
+static void in_process(unsigned workers, struct outcome *o)
 {
-	struct rusage usage;
-	int ends[2], status;
+	int ends[2];
 	pid_t pid;
 
 	if (pipe(ends) < 0 || (pid = fork()) < 0)
@@ -169,8 +126,7 @@ static double in_process(unsigned workers, struct outcome *o)
 	if (read(ends[0], o, sizeof(*o)) != sizeof(*o))
 		bench_die("%s failed", work->name);
 	close(ends[0]);
-	wait4(pid, &status, 0, &usage);
-	return (double)usage.ru_maxrss;
+	waitpid(pid, NULL, 0);
 }
 
 static void tell(const char *suffix, unsigned workers, double *values,
@@ -184,19 +140,17 @@ static void tell(const char *suffix, unsigned workers, double *values,
 
 static void measure_work(unsigned workers)
 {
-	double first[PROCESSES], later[PROCESSES], peak[PROCESSES];
+	double first[PROCESSES], later[PROCESSES];
 
 	for (int i = 0; i < PROCESSES; i++) {
 		struct outcome o;
 
-		peak[i] = in_process(workers, &o) / 1024;
+		in_process(workers, &o);
 		first[i] = o.first;
 		later[i] = o.later;
 	}
 	tell(".first", workers, first, work->unit);
 	tell("", workers, later, work->unit);
-	if (work->peak)
-		tell(".peak", workers, peak, "MiB");
 }
 
 int main(int argc, char **argv)

@@ -2,10 +2,9 @@
 /*
  * yield.c - what does it cost to let another fiber run?
  *
- * 2 and 1,000 fibers that do nothing but yield, on one worker and on two: the
- * time of a round divided by all the yields in it.  2 fibers show what the
- * scheduler does, 1,000 also what it costs that nothing of a fiber is in the
- * nearest cache when its turn comes.
+ * 2 and 1,000 fibers that do nothing but yield: the time of a round divided by
+ * all the yields in it.  2 fibers show what the scheduler does, 1,000 also what
+ * it costs that nothing of a fiber is in the nearest cache when its turn comes.
  */
 #include "fibers.h"
 
@@ -54,10 +53,12 @@ static int measure(void *arg)
 
 int main(int argc, char **argv)
 {
-	bench_no_arguments(argc, argv,
-			   "Cost of a yield among 2 and among 1,000 fibers, on "
-			   "one worker and on two.");
-	fibers_run(1, measure, NULL);
-	fibers_run(2, measure, NULL);
+	struct fibers f = {
+		.what = "Cost of a yield among 2 and among 1,000 fibers.",
+		.workers = 1,
+	};
+
+	fibers_parse(&f, argc, argv);
+	fibers_run(f.workers, measure, NULL);
 	return 0;
 }
