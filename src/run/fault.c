@@ -16,8 +16,7 @@
 #include "core/self.h"
 #include "os/call.h"
 #include "os/stack.h"
-
-#define FRAMES 32
+#include "run/sample.h"
 
 static const int signals[] = {SIGSEGV, SIGBUS};
 static struct sigaction before[array_count(signals)];
@@ -25,7 +24,7 @@ static bool installed;
 
 static void report(const struct weft_fiber *f, void *address)
 {
-	void *entry = (void *)(uintptr_t)f->entry, *frames[FRAMES];
+	void *entry = (void *)(uintptr_t)f->entry, *frames[WF_FRAMES];
 	int n;
 
 	wf_say("fiber '%s': stack overflow at %p (stack %zu KiB, %zu KiB of it "
@@ -33,10 +32,10 @@ static void report(const struct weft_fiber *f, void *address)
 	       wf_life_name(f), address, wf_stack_size(f->class) >> 10,
 	       wf_stack_guard_size(f->class) >> 10);
 	wf_say("its entry function:");
-	backtrace_symbols_fd(&entry, 1, 2);
+	wf_sample_print(2, &entry, 1);
 	wf_say("backtrace, innermost first:");
-	n = backtrace(frames, FRAMES);
-	backtrace_symbols_fd(frames, n, 2);
+	n = backtrace(frames, WF_FRAMES);
+	wf_sample_print(2, frames, n);
 }
 
 /*
