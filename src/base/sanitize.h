@@ -32,6 +32,7 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 #if defined(WF_TSAN)
+#include <sanitizer/linux_syscall_hooks.h>
 #include <sanitizer/tsan_interface.h>
 #endif
 
@@ -124,6 +125,18 @@ static inline void san_destroy(struct wf_san *s)
 	(void)s;
 #if defined(WF_TSAN)
 	__tsan_destroy_fiber(s->tsan);
+#endif
+}
+
+/*
+ * About to close a descriptor that may be libc's making: TSan remembers who
+ * made it, and would think that the next one of that number is the same.
+ */
+static inline void san_close(int fd)
+{
+	(void)fd;
+#if defined(WF_TSAN)
+	__sanitizer_syscall_pre_close(fd);
 #endif
 }
 

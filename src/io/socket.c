@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 
+#include "base/sanitize.h"
 #include "io/attempt.h"
 #include "os/call.h"
 #include "os/clock.h"
@@ -273,6 +274,7 @@ int weft_close(int fd)
 		return r;
 	if (s)
 		return wf_source_close(s);
+	san_close(fd);
 	r = (int)wf_call(close, fd);
 	return r == -EINTR ? 0 : r;
 }

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "base/check.h"
+#include "base/sanitize.h"
 #include "core/gate.h"
 #include "core/sched.h"
 #include "core/self.h"
@@ -244,8 +245,10 @@ static int finish(struct wf_source *s)
 	int r = 0;
 
 	disarm(s);
-	if (!keep_open)
+	if (!keep_open) {
+		san_close(fd);
 		r = (int)wf_call(close, fd);
+	}
 	/* Not before: nobody may make a source for a number about to go. */
 	atom_cas_rlx(wf_fdtab_find(fd), &mine, NULL);
 	atom_add_rlx(&s->ready, UINT64_C(1) << GEN_SHIFT);
