@@ -68,7 +68,7 @@ describe() {
 		;;
 	without)
 		dir=build labels='unit|example'
-		environment='guard,nowait,epoll_pwait2,membarrier,fsgsbase'
+		environment='guard,mprotect,nowait,epoll_pwait2,membarrier,fsgsbase'
 		environment="WEFT_WITHOUT=$environment"
 		;;
 	*)

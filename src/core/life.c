@@ -4,6 +4,7 @@
  */
 #include "core/life.h"
 
+#include <execinfo.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -64,13 +65,21 @@ bool wf_life_overflowed(const struct weft_fiber *f, uintptr_t address)
 	return address >= low && address - low < wf_stack_guard_size(f->class);
 }
 
+static WF_COLD void report_overflow(const struct weft_fiber *f)
+{
+	void *entry = (void *)(uintptr_t)f->entry;
+
+	wf_say("fiber '%s': its entry function:", wf_life_name(f));
+	backtrace_symbols_fd(&entry, 1, 2);
+	wf_panic("fiber '%s' (entry %p): stack overflow, found when it waited "
+		 "or ended (stack %zu KiB; see WEFT_STACK)",
+		 wf_life_name(f), entry, wf_stack_size(f->class) >> 10);
+}
+
 void wf_life_check(const struct weft_fiber *f)
 {
 	if (f->life && f->life->canary && *f->life->canary != WF_STACK_CANARY)
-		wf_panic("fiber '%s' (entry %p): stack overflow, found when it "
-			 "waited; stack %zu KiB",
-			 wf_life_name(f), (void *)(uintptr_t)f->entry,
-			 wf_stack_size(f->class) >> 10);
+		report_overflow(f);
 }
 
 const char *wf_life_name(const struct weft_fiber *f)

@@ -17,6 +17,7 @@
 #include "io/attempt.h"
 #include "io/offload.h"
 #include "os/call.h"
+#include "os/feature.h"
 #include "os/thread.h"
 
 #define RWF_NOWAIT_  8
@@ -35,6 +36,15 @@ struct transfer {
 	int flags; /* of a socket call */
 	bool write;
 };
+
+static size_t total(const struct iovec *iov, int count)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < count; i++)
+		n += iov[i].iov_len;
+	return n;
+}
 
 /* --- descriptors that are no sockets --- */
 
@@ -99,8 +109,12 @@ static long ask_and_move(struct wf_source *s, const struct transfer *t)
 {
 	struct pollfd p = {.fd = s->fd, .events = t->write ? POLLOUT : POLLIN};
 	struct timespec none = {0};
-	long n = wf_call(ppoll, &p, 1, &none);
+	long n;
 
+	/* The kernel asks no descriptor for no bytes, and does not wait. */
+	if (total(t->iov, t->count) == 0)
+		return plain(s->fd, t);
+	n = wf_call(ppoll, &p, 1, &none);
 	if (n == 0 && !may(s->fd, t))
 		return -EBADF;
 	if (n <= 0)
@@ -135,7 +149,7 @@ static long file(int fd, const struct transfer *t)
 {
 	struct file_job job = {fd, t};
 	void *result;
-	long n = nowait(fd, t);
+	long n = wf_feature(WF_NOWAIT) ? nowait(fd, t) : -EAGAIN;
 
 	if (n != -EAGAIN && n != -EOPNOTSUPP)
 		return n;
@@ -236,15 +250,6 @@ static long attempt_socket(struct wf_source *s, struct wf_attempt *a)
 }
 
 /* --- read and write --- */
-
-static size_t total(const struct iovec *iov, int count)
-{
-	size_t n = 0;
-
-	for (int i = 0; i < count; i++)
-		n += iov[i].iov_len;
-	return n;
-}
 
 ssize_t weft_read_until(int fd, void *buf, size_t length, weft_time deadline)
 {

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "arch/arch.h"
+#include "base/check.h"
 #include "os/call.h"
 
 #define MADV_GUARD_INSTALL_ 102
@@ -22,20 +23,41 @@
 
 static bool found[WF_FEATURES];
 
+static long install(void *page, size_t size)
+{
+	return wf_call(madvise, page, size, MADV_GUARD_INSTALL_);
+}
+
+static long protect(void *page, size_t size)
+{
+	return wf_call(mprotect, page, size, PROT_NONE);
+}
+
 /* qemu-user says yes and guards nothing: so the kernel has to run into it. */
+static bool guards(long (*guard)(void *page, size_t size))
+{
+	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	void *page = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long r;
+
+	if (page == MAP_FAILED)
+		return false;
+	r = guard(page, size);
+	if (r == 0)
+		r = wf_call(clock_getres, CLOCK_MONOTONIC, page);
+	munmap(page, size);
+	return r == -EFAULT;
+}
+
 static bool probe_guard(void)
 {
-	long page = sysconf(_SC_PAGESIZE), installed;
-	void *p = mmap(NULL, page, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return guards(install);
+}
 
-	if (p == MAP_FAILED)
-		return false;
-	installed = wf_call(madvise, p, page, MADV_GUARD_INSTALL_);
-	if (installed == 0)
-		installed = wf_call(clock_getres, CLOCK_MONOTONIC, p);
-	munmap(p, page);
-	return installed == -EFAULT;
+static bool probe_mprotect(void)
+{
+	return guards(protect);
 }
 
 /* An eventfd is never at the end and has no data: only NOWAIT says EAGAIN. */
@@ -79,34 +101,56 @@ static const struct {
 	bool (*probe)(void);
 } features[WF_FEATURES] = {
 	[WF_GUARD] = {"guard", probe_guard},
+	[WF_MPROTECT] = {"mprotect", probe_mprotect},
 	[WF_NOWAIT] = {"nowait", probe_nowait},
 	[WF_EPOLL_NANO] = {"epoll_pwait2", probe_epoll_nano},
 	[WF_MEMBARRIER] = {"membarrier", probe_membarrier},
 	[WF_FSGSBASE] = {"fsgsbase", probe_fsgsbase},
 };
 
-/* Whether `name` is one of the words of `list`, which commas separate. */
-static bool listed(const char *list, const char *name)
+/* The feature of that name, WF_FEATURES if there is none. */
+static int feature_of(const char *name, size_t length)
 {
-	size_t length = strlen(name);
+	int i = 0;
 
-	for (; list; list = strchr(list, ',')) {
-		list += *list == ',';
-		if (strncmp(list, name, length) == 0 &&
-		    (list[length] == ',' || list[length] == '\0'))
-			return true;
-	}
-	return false;
+	while (i < WF_FEATURES && (strlen(features[i].name) != length ||
+				   strncmp(features[i].name, name, length)))
+		i++;
+	return i;
 }
 
-void wf_feature_probe(void)
+/* Mark the features that `list` names, which commas separate. */
+static bool read_list(const char *list, bool *hidden)
+{
+	size_t length;
+	int i;
+
+	for (; *list; list += length + (list[length] == ',')) {
+		length = strcspn(list, ",");
+		i = feature_of(list, length);
+		if (length && i == WF_FEATURES)
+			return false;
+		if (length)
+			hidden[i] = true;
+	}
+	return true;
+}
+
+int wf_feature_probe(void)
 {
 	const char *without = getenv("WEFT_WITHOUT");
+	bool hidden[WF_FEATURES] = {false};
 
+	if (without && !read_list(without, hidden)) {
+		wf_say("WEFT_WITHOUT=%s: not words of guard,mprotect,nowait,"
+		       "epoll_pwait2,membarrier,fsgsbase",
+		       without);
+		return -EINVAL;
+	}
 	for (int i = 0; i < WF_FEATURES; i++)
-		found[i] = !listed(without, features[i].name) &&
-			   features[i].probe();
+		found[i] = !hidden[i] && features[i].probe();
 	wf_base_fast = found[WF_FSGSBASE];
+	return 0;
 }
 
 bool wf_feature(enum wf_feature f)

@@ -3,7 +3,7 @@
  * feature.h - what this kernel can do, found out by effect, not by version.
  *
  * WEFT_WITHOUT=name,name,... hides features, so that every fallback can be
- * tested on a new kernel.  The names are those of the enum, in lower case.
+ * tested on a new kernel.  The names stand beside the enum.
  */
 #ifndef WF_FEATURE_H
 #define WF_FEATURE_H
@@ -12,6 +12,7 @@
 
 enum wf_feature {
 	WF_GUARD,      /* "guard": MADV_GUARD_INSTALL, 6.13 */
+	WF_MPROTECT,   /* "mprotect": guards of the second kind */
 	WF_NOWAIT,     /* "nowait": preadv2 with RWF_NOWAIT, 4.14 */
 	WF_EPOLL_NANO, /* "epoll_pwait2": 5.11 */
 	WF_MEMBARRIER, /* "membarrier": private expedited, 4.14 */
@@ -19,8 +20,11 @@ enum wf_feature {
 	WF_FEATURES
 };
 
-/* Look; called before anything else of a runtime. */
-void wf_feature_probe(void);
+/*
+ * Look; called before anything else of a runtime.
+ * Errors: -EINVAL WEFT_WITHOUT has a name that is none, said on stderr.
+ */
+int wf_feature_probe(void);
 
 bool wf_feature(enum wf_feature f);
 

@@ -114,15 +114,22 @@ static size_t read_protect_limit(void)
 	return limit > 4096 ? limit / 2 - 2048 : 0;
 }
 
+/* Nobody has asked for canaries. */
+static void say_unguarded(void)
+{
+	if (!atom_swap_rlx(&said, true))
+		wf_say("no guard pages for further stacks: overflows of those "
+		       "are found when a fiber waits or ends, not before "
+		       "(see vm.max_map_count, WEFT_GUARD)");
+}
+
 static bool protect(void *stack, size_t size)
 {
 	if (atom_add_rlx(&protected_, 1) < protect_limit &&
 	    mprotect(stack, size, PROT_NONE) == 0)
 		return true;
 	atom_sub_rlx(&protected_, 1);
-	if (!atom_swap_rlx(&said, true))
-		wf_say("no more mappings for guard pages: further stacks are "
-		       "checked on switches only (see vm.max_map_count)");
+	say_unguarded();
 	return false;
 }
 
@@ -400,16 +407,33 @@ void wf_stack_flush(struct wf_stack_cache *cache)
 
 static enum weft_guard best_guard(void)
 {
-	return wf_feature(WF_GUARD) ? WEFT_GUARD_INSTALL : WEFT_GUARD_MPROTECT;
+	if (wf_feature(WF_GUARD))
+		return WEFT_GUARD_INSTALL;
+	if (wf_feature(WF_MPROTECT))
+		return WEFT_GUARD_MPROTECT;
+	say_unguarded();
+	return WEFT_GUARD_CANARY;
+}
+
+static bool works(enum weft_guard guard)
+{
+	switch (guard) {
+	case WEFT_GUARD_INSTALL:
+		return wf_feature(WF_GUARD);
+	case WEFT_GUARD_MPROTECT:
+		return wf_feature(WF_MPROTECT);
+	default:
+		return true;
+	}
 }
 
 int wf_stack_open(enum weft_guard wanted, unsigned caches)
 {
-	if (wanted == WEFT_GUARD_INSTALL && !wf_feature(WF_GUARD))
+	if (!works(wanted))
 		return -ENOTSUP;
 	guard_ = wanted == WEFT_GUARD_AUTO ? best_guard() : wanted;
 	caches_ = caches;
-	protect_limit = read_protect_limit();
+	protect_limit = wf_feature(WF_MPROTECT) ? read_protect_limit() : 0;
 	return 0;
 }
 

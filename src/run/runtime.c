@@ -193,7 +193,9 @@ static int begin(const struct weft_options *o)
 {
 	int r;
 
-	wf_feature_probe();
+	r = wf_feature_probe();
+	if (r < 0)
+		return r;
 	r = wf_stack_open(o->guard, o->workers);
 	if (r < 0)
 		return r;

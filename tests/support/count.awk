@@ -59,7 +59,7 @@ function entry() {
 	tests += tested[id]
 	failed += failing[id]
 	skipped += skipping[id]
-	if (name ~ /^unit\./ && name !~ /\.tiny$/)
+	if (name ~ /^unit\./ && name !~ /\.(tiny|without.*)$/)
 		units += tested[id] + skipping[id]
 }
 

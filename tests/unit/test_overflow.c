@@ -15,8 +15,10 @@
 
 #include "core/life.h"
 #include "core/self.h"
+#include "os/feature.h"
 #include "weft/fiber.h"
 #include "weft/runtime.h"
+#include "weft/time.h"
 
 /* Sanitizers have fault handlers and stack bounds of their own. */
 TestSuite(overflow, .timeout = 10, .disabled = T_SANITIZED);
@@ -101,8 +103,17 @@ static void overflow(void)
 	weft_run(&o, spawn_overflow, NULL);
 }
 
+static void needs(bool first, bool second)
+{
+	cr_assert_eq(wf_feature_probe(), 0);
+	if (!(first && wf_feature(WF_GUARD)) &&
+	    !(second && wf_feature(WF_MPROTECT)))
+		cr_skip_test("such guards do not work here");
+}
+
 Test(overflow, it_names_the_fiber_its_entry_its_size_and_the_way_there)
 {
+	needs(true, true);
 	attr = (struct weft_attr){.name = "weaver-17"};
 	died_of(die(overflow), SIGSEGV);
 	was_said("weaver-17");
@@ -113,6 +124,7 @@ Test(overflow, it_names_the_fiber_its_entry_its_size_and_the_way_there)
 
 Test(overflow, it_says_so_on_every_worker_and_for_every_size)
 {
+	needs(true, true);
 	for (unsigned i = 0; i < 6; i++) {
 		attr = (struct weft_attr){
 			.name = "deep",
@@ -127,6 +139,7 @@ Test(overflow, it_says_so_on_every_worker_and_for_every_size)
 
 Test(overflow, it_says_so_with_protected_guards_too)
 {
+	needs(false, true);
 	setenv("WEFT_GUARD", "mprotect", 1);
 	attr = (struct weft_attr){.name = "walled"};
 	died_of(die(overflow), SIGSEGV);
@@ -147,43 +160,109 @@ static void overflow_first(void)
 
 Test(overflow, it_says_so_of_the_first_fiber_too)
 {
+	needs(true, true);
 	died_of(die(overflow_first), SIGSEGV);
 	was_said("'main'");
 	was_said("64 KiB");
 	was_said("go_deeper");
 }
 
-static void *damage_canary(void *unused)
+/* --- without guards --- */
+
+NAMED void go_down_to(volatile char *end, volatile char *above);
+NAMED void *weave_to_the_end(void *then);
+
+void go_down_to(volatile char *end, volatile char *above)
 {
-	weft_set_name("poisoned");
-	*wf_self()->life->canary = 0;
-	weft_yield();
-	return unused;
+	volatile char frame[64];
+
+	frame[0] = *above;
+	if (frame > end + 512)
+		go_down_to(end, frame);
+	else
+		memset((char *)end, 0, 64);
+	*above = frame[0];
 }
 
-static int spawn_damage(void *unused)
+/* To the last byte and no farther: what lies below is another's, or nothing. */
+void *weave_to_the_end(void *then)
+{
+	volatile char zero = 0;
+
+	weft_set_name("poisoned");
+	go_down_to((char *)wf_self()->life->canary, &zero);
+	if (then)
+		((void (*)(void))then)();
+	return NULL;
+}
+
+static void *what_then;
+
+static int spawn_to_the_end(void *unused)
 {
 	struct weft_fiber *f;
 
 	(void)unused;
-	weft_spawn(&f, NULL, damage_canary, NULL);
+	weft_spawn(&f, &attr, weave_to_the_end, what_then);
 	weft_join(f, NULL);
 	return 0;
 }
 
-static void overflow_with_canary(void)
+static void overflow_canary(void)
 {
-	struct weft_options o = {.guard = WEFT_GUARD_CANARY};
+	struct weft_options o = {.workers = 1};
 
-	weft_run(&o, spawn_damage, NULL);
+	weft_run(&o, spawn_to_the_end, NULL);
 }
 
-Test(overflow, without_guards_it_is_found_when_the_fiber_waits)
+static void nap(void)
 {
-	died_of(die(overflow_with_canary), SIGABRT);
-	was_said("poisoned");
-	was_said("overflow");
-	was_said("64 KiB");
+	weft_sleep(WEFT_SEC(60));
+}
+
+static void leave(void)
+{
+	weft_exit(NULL);
+}
+
+struct moment {
+	void (*then)(void);
+	size_t stack_size;
+	const char *kib;
+};
+
+static struct moment moments[] = {
+	{weft_yield, 0, "64 KiB"},
+	{nap, 16 << 10, "16 KiB"},
+	{leave, 1 << 20, "1024 KiB"},
+	{NULL, 0, "64 KiB"},
+};
+
+static void is_found(void)
+{
+	for (size_t i = 0; i < array_count(moments); i++) {
+		what_then = (void *)moments[i].then;
+		attr.stack_size = moments[i].stack_size;
+		died_of(die(overflow_canary), SIGABRT);
+		was_said("poisoned");
+		was_said("stack overflow");
+		was_said(moments[i].kib);
+		was_said("weave_to_the_end");
+	}
+}
+
+Test(overflow, by_a_canary_it_is_found_when_the_fiber_waits_or_ends)
+{
+	setenv("WEFT_GUARD", "canary", 1);
+	is_found();
+	cr_assert_null(strstr(said, "no guard pages"));
+}
+
+Test(overflow, where_there_are_no_guards_it_is_found_by_a_canary)
+{
+	setenv("WEFT_WITHOUT", "guard,mprotect", 1);
+	is_found();
+	was_said("no guard pages");
 }
 
 /* --- other faults --- */
@@ -204,7 +283,7 @@ static void fault_on_a_fiber(void)
 Test(overflow, another_fault_is_not_called_one)
 {
 	died_of(die(fault_on_a_fiber), SIGSEGV);
-	cr_assert_null(strstr(said, "overflow"));
+	cr_assert_null(strstr(said, "stack overflow"));
 }
 
 static int be_sent(void *signal)
@@ -227,7 +306,7 @@ Test(overflow, a_fault_that_somebody_sends_ends_the_process)
 	for (int i = 0; i < 2; i++) {
 		sent = faults[i];
 		died_of(die(be_sent_a_fault), faults[i]);
-		cr_assert_null(strstr(said, "overflow"));
+		cr_assert_null(strstr(said, "stack overflow"));
 	}
 }
 

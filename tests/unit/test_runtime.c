@@ -18,6 +18,7 @@
 #include "core/worker.h"
 #include "os/cpu.h"
 #include "os/feature.h"
+#include "os/feature.h"
 #include "run/worker.h"
 #include "support/thread.h"
 #include "weft/blocking.h"
@@ -169,10 +170,12 @@ Test(runtime, guards_are_of_the_kind_that_was_asked_for)
 	struct weft_options o = {.guard = WEFT_GUARD_CANARY};
 
 	cr_assert_eq(weft_run(&o, has_canary, NULL), 1);
-	o.guard = WEFT_GUARD_MPROTECT;
-	cr_assert_eq(weft_run(&o, has_canary, NULL), 0);
 	o.guard = WEFT_GUARD_AUTO;
-	cr_assert_eq(weft_run(&o, has_canary, NULL), 0);
+	cr_assert_eq(weft_run(&o, has_canary, NULL),
+		     !wf_feature(WF_GUARD) && !wf_feature(WF_MPROTECT));
+	o.guard = WEFT_GUARD_MPROTECT;
+	cr_assert_eq(weft_run(&o, has_canary, NULL),
+		     wf_feature(WF_MPROTECT) ? 0 : -ENOTSUP);
 }
 
 Test(runtime, a_guard_that_does_not_work_here_is_refused)
@@ -213,11 +216,11 @@ ParameterizedTestParameters(runtime, variables_are_used)
 		{"WEFT_STACK", "16K", 16},     {"WEFT_STACK", "256k", 256},
 		{"WEFT_STACK", "1M", 1024},    {"WEFT_STACK", "64M", 65536},
 		{"WEFT_STACK", "100000", 128}, {"WEFT_GUARD", "canary", 1},
-		{"WEFT_GUARD", "mprotect", 0}, {"WEFT_SPIN_US", "7", 7000},
-		{"WEFT_SPIN_US", "0", -1},     {"WEFT_POOL", "1", 0},
+		{"WEFT_SPIN_US", "7", 7000},   {"WEFT_SPIN_US", "0", -1},
+		{"WEFT_POOL", "1", 0},
 	};
 
-	return cr_make_param_array(struct variable, rows, 12);
+	return cr_make_param_array(struct variable, rows, array_count(rows));
 }
 
 ParameterizedTest(struct variable *v, runtime, variables_are_used)
@@ -225,6 +228,19 @@ ParameterizedTest(struct variable *v, runtime, variables_are_used)
 	setenv(v->name, v->value, 1);
 	cr_assert_eq(weft_run(NULL, look, v->name), v->expected, "%s=%s",
 		     v->name, v->value);
+}
+
+Test(runtime, the_variable_of_guards_knows_all_kinds)
+{
+	cr_assert_eq(wf_feature_probe(), 0);
+	setenv("WEFT_GUARD", "mprotect", 1);
+	cr_assert_eq(weft_run(NULL, has_canary, NULL),
+		     wf_feature(WF_MPROTECT) ? 0 : -ENOTSUP);
+	setenv("WEFT_GUARD", "install", 1);
+	cr_assert_eq(weft_run(NULL, has_canary, NULL),
+		     wf_feature(WF_GUARD) ? 0 : -ENOTSUP);
+	setenv("WEFT_GUARD", "auto", 1);
+	cr_assert_eq(weft_run(NULL, nothing, NULL), 0);
 }
 
 Test(runtime, an_empty_variable_counts_as_none)
@@ -268,6 +284,7 @@ ParameterizedTestParameters(runtime, bad_variables_are_refused_and_named)
 		{"WEFT_POOL", "5000", 0},
 		{"WEFT_WORKERS", "99999999999999999999", 0},
 		{"WEFT_STACK", "18014398509481985K", 0},
+		{"WEFT_WITHOUT", "guard,speed", 0},
 	};
 
 	return cr_make_param_array(struct variable, rows, array_count(rows));
