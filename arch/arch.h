@@ -24,6 +24,15 @@
  *       it is now.  The caller and *load may be of different threads' TLS
  *       after that, so nothing thread-local is touched.
  *
+ *   wf_context_trace(ctx, fn, arg)
+ *       Call fn(arg) on the caller's stack, in such a way that unwinders take
+ *       the flow that has left *ctx, and not the caller, for what has called
+ *       it: backtrace() in fn gives fn, this, and then the frames of that flow.
+ *       It has run before, and stays where it is meanwhile.
+ *
+ *   WF_CONTEXT_TRACED
+ *       0 if this port cannot do that: it calls nothing.
+ *
  *   wf_base_get()
  *       The thread base of the caller; 0 if this port cannot switch it, when
  *       all contexts have to have base 0.
@@ -63,6 +72,10 @@ struct wf_context {
 #error "no port for this CPU: build with -DWEFT_CONTEXT=fcontext"
 #endif
 
+#if WF_CONTEXT_TRACED
+void wf_context_trace(const struct wf_context *ctx, void (*fn)(void *),
+		      void *arg);
+#endif
 void wf_context_make(struct wf_context *ctx, void *top, void (*entry)(void *));
 uintptr_t wf_base_get(void);
 long wf_syscall(long number, long a, long b, long c, long d, long e, long f);

@@ -96,6 +96,45 @@ wf_context_make:
 	.cfi_endproc
 	.size	wf_context_make, . - wf_context_make
 
+/*
+ * void wf_context_trace(const struct wf_context *ctx, void (*fn)(void *),
+ *                       x0                            x1
+ *                       void *arg)
+ *                       x2
+ *
+ * During the call the caller is, to unwinders, whoever branched to
+ * wf_context_jump: x19 is where that frame lies.
+ */
+	.globl	wf_context_trace
+	.hidden	wf_context_trace
+	.type	wf_context_trace, %function
+	.p2align 4
+wf_context_trace:
+	.cfi_startproc
+	hint	#34
+	stp	x29, x30, [sp, #-32]!
+	.cfi_def_cfa_offset 32
+	.cfi_offset x29, -32
+	.cfi_offset x30, -24
+	str	x19, [sp, #16]
+	.cfi_offset x19, -16
+	ldr	x19, [x0]
+	mov	x0, x2
+	.cfi_remember_state
+	.cfi_restore x19
+	.cfi_def_cfa x19, 32
+	blr	x1
+	.cfi_restore_state
+	ldr	x19, [sp, #16]
+	ldp	x29, x30, [sp], #32
+	.cfi_def_cfa_offset 0
+	.cfi_restore x19
+	.cfi_restore x29
+	.cfi_restore x30
+	ret
+	.cfi_endproc
+	.size	wf_context_trace, . - wf_context_trace
+
 /* uintptr_t wf_base_get(void) */
 	.globl	wf_base_get
 	.hidden	wf_base_get

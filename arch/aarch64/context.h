@@ -6,7 +6,8 @@
 #ifndef WF_AARCH64_CONTEXT_H
 #define WF_AARCH64_CONTEXT_H
 
-#define WF_BASE_SWITCHED 1
+#define WF_BASE_SWITCHED  1
+#define WF_CONTEXT_TRACED 1
 
 struct wf_frame {
 	uint64_t x29;

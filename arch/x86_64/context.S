@@ -134,6 +134,41 @@ wf_context_make:
 	.cfi_endproc
 	.size	wf_context_make, . - wf_context_make
 
+/*
+ * void wf_context_trace(const struct wf_context *ctx, void (*fn)(void *),
+ *                       %rdi                          %rsi
+ *                       void *arg)
+ *                       %rdx
+ *
+ * During the call the caller is, to unwinders, whoever jumped to
+ * wf_context_jump: %rbx is where that frame lies.
+ */
+	.globl	wf_context_trace
+	.hidden	wf_context_trace
+	.type	wf_context_trace, @function
+	.p2align 4
+wf_context_trace:
+	.cfi_startproc
+	endbr64
+	pushq	%rbx
+	.cfi_def_cfa_offset 16
+	.cfi_offset %rbx, -16
+	movq	(%rdi), %rbx
+	movq	%rdx, %rdi
+	.cfi_remember_state
+	.cfi_restore %rbx
+	.cfi_def_cfa %rbx, 160
+	.cfi_offset %rip, -144
+	.cfi_offset %rbp, -152
+	call	*%rsi
+	.cfi_restore_state
+	popq	%rbx
+	.cfi_def_cfa_offset 8
+	.cfi_restore %rbx
+	ret
+	.cfi_endproc
+	.size	wf_context_trace, . - wf_context_trace
+
 /* uintptr_t wf_base_get(void): the base points at itself. */
 	.globl	wf_base_get
 	.hidden	wf_base_get

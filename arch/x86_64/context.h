@@ -6,7 +6,8 @@
 #ifndef WF_X86_64_CONTEXT_H
 #define WF_X86_64_CONTEXT_H
 
-#define WF_BASE_SWITCHED 1
+#define WF_BASE_SWITCHED  1
+#define WF_CONTEXT_TRACED 1
 
 struct wf_frame {
 	uint32_t mxcsr;

@@ -405,6 +405,47 @@ Test(context, a_backtrace_ends_at_the_bottom_of_the_stack)
 		cr_assert_not_null(t.frames[i]);
 }
 
+/* What is in this section is what has to be in the backtrace. */
+#define SOUGHT __attribute__((noinline, section("sought")))
+extern char __start_sought[], __stop_sought[];
+
+static bool is_sought(void *frame)
+{
+	return (char *)frame >= __start_sought &&
+	       (char *)frame <= __stop_sought;
+}
+
+static SOUGHT void wait_here(void *msg)
+{
+	san_arrive(&away.san);
+	while (msg)
+		msg = go_home(msg);
+	go_home(NULL);
+}
+
+static void unwind_here(void *t)
+{
+	unwind(t);
+}
+
+Test(context, a_flow_that_does_not_run_can_be_traced)
+{
+	struct trace t = {.count = 0};
+	int sought = 0;
+
+	if (!WF_CONTEXT_TRACED)
+		cr_skip_test("Boost.Context does not say where registers lie");
+	prepare(wait_here);
+	go_away(&t);
+	wf_context_trace(&away.ctx, unwind_here, &t);
+	for (int i = 0; i < t.count; i++)
+		sought += is_sought(t.frames[i]);
+	cr_assert_eq(sought, 1, "%d of %d frames", sought, t.count);
+	cr_assert_geq(t.count, 4);
+	cr_assert_leq(t.count, 8, "it goes on beyond the bottom");
+	cr_assert_eq(go_away(&t), &t, "the flow cannot go on");
+}
+
 /* --- thread bases --- */
 
 static struct {
