@@ -36,6 +36,7 @@
 #define atom_sub_ar(p, v)    atomic_fetch_sub_explicit(p, v, WF_AR)
 #define atom_or_rlx(p, v)    atomic_fetch_or_explicit(p, v, WF_RLX)
 #define atom_or_ar(p, v)     atomic_fetch_or_explicit(p, v, WF_AR)
+#define atom_and_ar(p, v)    atomic_fetch_and_explicit(p, v, WF_AR)
 #define atom_and_rel(p, v)   atomic_fetch_and_explicit(p, v, WF_REL)
 #define atom_and_rlx(p, v)   atomic_fetch_and_explicit(p, v, WF_RLX)
 

@@ -41,7 +41,7 @@ static void make_orphan(struct wf_adoption *a, char *scratch, size_t size)
 {
 	struct weft_fiber *loop = &a->carrier.loop;
 
-	loop->kind = WF_LOOP;
+	atom_store_rlx(&loop->kind, WF_LOOP);
 	loop->own_base = true;
 	loop->life = &a->carrier.loop_life;
 	loop->carrier = &a->carrier;
@@ -58,7 +58,7 @@ static void make_fiber(struct wf_adoption *a, struct weft_fiber *f)
 	void *bottom;
 	size_t size;
 
-	f->kind = WF_ADOPTED;
+	atom_store_rlx(&f->kind, WF_ADOPTED);
 	f->own_base = true;
 	f->checked = 0;
 	f->ctx.base = wf_base_get();

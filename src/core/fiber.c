@@ -127,6 +127,7 @@ struct weft_fiber *wf_fiber_alloc(struct wf_fiber_cache *cache)
 
 void wf_fiber_free(struct wf_fiber_cache *cache, struct weft_fiber *f)
 {
+	atom_store_rlx(&f->kind, WF_FREE);
 	if (!cache) {
 		spin_lock(&lock);
 		push(&free_handles, f);

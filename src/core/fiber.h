@@ -31,9 +31,11 @@
 struct wf_carrier;
 struct wf_life;
 struct wf_scope;
+struct wf_wait;
 struct wf_worker;
 
 enum wf_kind {
+	WF_FREE,   /* nobody's */
 	WF_NATIVE, /* on a stack of weft's; runs on its carrier's thread base */
 	WF_ADOPTED, /* came with a stack and a thread base of its own */
 	WF_THREAD,  /* an ordinary thread that waits */
@@ -41,12 +43,15 @@ enum wf_kind {
 };
 
 struct weft_fiber {
-	_Atomic uint32_t word;      /* atomic: see park.h */
-	uint8_t kind;               /* birth: enum wf_kind */
-	uint8_t class;              /* birth: of its stack */
-	uint8_t checked;            /* owner: its stack has a canary */
-	bool own_base;              /* birth: its thread-locals are its own */
-	struct wf_link link;        /* owner: in one run queue, or free */
+	_Atomic uint32_t word; /* atomic: see park.h */
+	_Atomic uint8_t kind;  /* birth: enum wf_kind */
+	uint8_t class;         /* birth: of its stack */
+	uint8_t checked;       /* owner: its stack has a canary */
+	bool own_base;         /* birth: its thread-locals are its own */
+	union {
+		struct wf_link link;  /* owner: in one run queue, or free */
+		struct wf_wait *wait; /* owner: while it sleeps, or NULL */
+	};
 	struct wf_context ctx;      /* owner: valid while it does not run */
 	struct wf_carrier *carrier; /* owner: stored before each switch to it */
 	struct wf_life *life;       /* owner: NULL before its first dispatch */
@@ -65,6 +70,11 @@ struct weft_fiber {
 } WF_ALIGNED(WF_CACHE_LINE);
 
 _Static_assert(sizeof(struct weft_fiber) <= 128, "a handle is two lines");
+
+static inline enum wf_kind fiber_kind(const struct weft_fiber *f)
+{
+	return (enum wf_kind)atom_load_rlx(&f->kind);
+}
 
 #define WF_PINNED_FOR_LIFE (UINT32_C(1) << 31)
 

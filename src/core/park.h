@@ -3,19 +3,21 @@
  * park.h - how a fiber sleeps and is woken.
  *
  * Everything in weft that blocks, blocks by wf_park(), and everything that
- * wakes, wakes by wf_unpark().  The two meet in one word of the handle, of two
- * bits:
+ * wakes, wakes by wf_unpark().  The two meet in one word of the handle:
  *
  *      PARKED   the context is saved and no run queue holds the fiber
  *      PERMIT   somebody has called wf_unpark() since the last return of park
+ *      HELD     somebody looks at it, and it stays where it is meanwhile
  *
- *      word              the fiber is
- *      0                 running, or queued to run
- *      PERMIT            the same, and will not sleep at its next park
- *      PARKED            asleep
- *      PARKED|PERMIT     woken; in exactly one run queue
+ *      word                 the fiber is
+ *      0                    running, or queued to run
+ *      PERMIT               the same, and will not sleep at its next park
+ *      PARKED               asleep
+ *      PARKED|PERMIT        woken; in exactly one run queue
+ *      PARKED|HELD          asleep, looked at
+ *      PARKED|HELD|PERMIT   woken, looked at; in no queue yet
  *
- * and it changes in four places, each one atomic step:
+ * and it changes in six places, each one atomic step:
  *
  *      park, on the fiber     if PERMIT is there, swap in 0 and return at once;
  *                             else switch away
@@ -24,6 +26,8 @@
  *      unpark, anywhere       or in PERMIT; if the word was exactly PARKED,
  *                             queue the fiber, else someone already has to
  *      dispatch, on a worker  if PARKED, swap in 0; then run the fiber
+ *      hold, anywhere         PARKED -> PARKED|HELD; else it cannot be held
+ *      release, the holder    clear HELD; if PERMIT is there, queue the fiber
  *
  * Yielding leaves the word alone.  Ending never sets PARKED again, so that an
  * unpark that comes too late queues nothing; spawn does not write the word.
@@ -35,6 +39,10 @@
  * chance.  No fiber runs on a stack still in use: PARKED is set by whoever
  * arrived, on another stack.
  *
+ * An unpark that finds HELD leaves the queueing to the holder, which owes it to
+ * the fiber: it holds one for a bounded time, and never while it waits itself.
+ * A fiber that is held lives: its stack and what it waits for can be read.
+ *
  * An ordinary thread that waits has a handle of kind WF_THREAD, and the same
  * word is its futex: it commits by itself, to PARKED|ASLEEP, and who unparks
  * that wakes the futex instead of queueing.  The kind is in the word because a
@@ -42,8 +50,11 @@
  * who unparked it has looked.
  *
  * Orders:
- *      [context-saved]  commit's release, unpark's acquire: whoever queues the
- *                       fiber has its saved registers.
+ *      [context-saved]  commit's release, unpark's and hold's acquire: whoever
+ *                       queues the fiber or looks at it has its saved
+ *                       registers.
+ *      [held-read]      release's release, dispatch's acquire: what the holder
+ *                       has read, the fiber changes only afterwards.
  *      [wake-reason]    unpark's release, park's and dispatch's acquire: what
  *                       the waker wrote before it called, the fiber sees.
  *
@@ -67,6 +78,7 @@
 #define WF_PARKED 1u
 #define WF_PERMIT 2u
 #define WF_ASLEEP 4u /* with PARKED: a thread, on the futex */
+#define WF_HELD   8u /* with PARKED: a fiber */
 
 /* Park: true if there was a permit, which is used up. */
 static inline bool park_use_permit(struct weft_fiber *self)
@@ -102,8 +114,24 @@ static inline bool park_permit(struct weft_fiber *f)
 static inline void park_rise(struct weft_fiber *f)
 {
 	if (atom_load_rlx(&f->word) & WF_PARKED)
-		/* acquire [wake-reason] */
+		/* acquire [wake-reason], [held-read] */
 		atom_swap_acq(&f->word, 0);
+}
+
+/* Hold: false if it is not asleep, or held by another. */
+static inline bool park_hold(struct weft_fiber *f)
+{
+	uint32_t found = WF_PARKED;
+
+	/* acquire [context-saved] */
+	return atom_cas_acq(&f->word, &found, WF_PARKED | WF_HELD);
+}
+
+/* Release: true if it was woken meanwhile, and the caller has to queue it. */
+static inline bool park_release(struct weft_fiber *f)
+{
+	/* release [held-read]; acquire [wake-reason] on behalf of a waker */
+	return atom_and_ar(&f->word, ~WF_HELD) & WF_PERMIT;
 }
 
 /* All of park for a thread, up to `deadline`. */

@@ -393,7 +393,7 @@ _Noreturn void wf_sched_exit(struct weft_fiber *self, void *result)
 {
 	struct wf_carrier *c;
 
-	CHECK(self->kind == WF_NATIVE);
+	CHECK(fiber_kind(self) == WF_NATIVE);
 	end(self, result);
 	c = self->carrier;
 	leave_for_good(self, successor(carrier_enter(c)), c, retire);

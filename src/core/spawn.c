@@ -35,7 +35,7 @@ static bool valid(const struct weft_attr *attr)
 static void fill(struct weft_fiber *f, const struct weft_attr *attr, weft_fn fn,
 		 void *arg)
 {
-	f->kind = WF_NATIVE;
+	atom_store_rlx(&f->kind, WF_NATIVE);
 	f->own_base = false;
 	f->checked = 0;
 	f->life = NULL;
@@ -130,7 +130,7 @@ static int sleep_for_end(struct weft_fiber *f, struct weft_fiber *me,
 	int r = 0;
 
 	/* Nobody fires this wait: the end of a fiber unparks its joiner. */
-	wait_begin(&wait, me);
+	wait_begin(&wait, me, "join", (uintptr_t)f);
 	/* acquire [join-result] */
 	while (r == 0 && atom_load_acq(&f->joiner) != WF_DONE)
 		r = wf_wait_once(&wait, deadline);

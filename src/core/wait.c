@@ -91,7 +91,7 @@ static WF_NOINLINE void arm_anew(struct weft_fiber *me, weft_time deadline)
 static inline bool timed(struct weft_fiber *me, weft_time deadline)
 {
 	return deadline > 0 && deadline != WEFT_FOREVER &&
-	       me->kind != WF_THREAD;
+	       fiber_kind(me) != WF_THREAD;
 }
 
 static void arm(struct wf_wait *w, weft_time deadline)
@@ -144,7 +144,7 @@ static int sleep_until(struct wf_wait *w, weft_time deadline, bool shielded)
 		if (why && atom_cas_ar(&w->word, &waiting, WF_SELF))
 			return why;
 		/* Claimed: a wake comes, and nothing else counts. */
-		wf_park(w->waiter, why ? WEFT_FOREVER : deadline);
+		wf_park_for(w->waiter, w, why ? WEFT_FOREVER : deadline);
 	}
 }
 
@@ -172,6 +172,6 @@ int wf_wait_once(struct wf_wait *w, weft_time deadline)
 	why = reason(w, deadline, false);
 	if (why)
 		return why;
-	wf_park(w->waiter, deadline);
+	wf_park_for(w->waiter, w, deadline);
 	return 0;
 }

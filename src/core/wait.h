@@ -40,6 +40,8 @@
 
 #include "core/timer.h"
 #include "core/waiter.h"
+#include "core/worker.h"
+#include "os/clock.h"
 
 #define WF_WAITING 0u
 #define WF_SELF    1u
@@ -53,7 +55,14 @@ struct wf_wait {
 	bool inside; /* a thread's, which has come through the gate */
 	struct weft_fiber *waiter;
 	struct wf_wait *next; /* in a list to fire; owned by who has claimed */
+	/* For those who look: constant while it waits. */
+	const char *what; /* "read", "join", ... */
+	uintptr_t object; /* descriptor or count, or an address; 0: none */
+	weft_time since;  /* the worker's last pass before it */
 };
+
+/* Objects below this are numbers. */
+#define WF_OBJECT_NUMBERS ((uintptr_t)1 << 22)
 
 struct wf_node {
 	struct wf_link link; /* in the object's list, under its lock */
@@ -68,11 +77,26 @@ struct wf_wakes {
 	unsigned count;
 };
 
-static inline void wait_begin(struct wf_wait *w, struct weft_fiber *waiter)
+/* A fiber does not read the clock for it. */
+static inline weft_time wait_since(const struct weft_fiber *waiter)
+{
+	struct wf_worker *w = NULL;
+
+	if (likely(fiber_kind(waiter) != WF_THREAD))
+		w = waiter->carrier->worker;
+	return likely(w) ? atom_load_rlx(&w->now) : wf_clock_now();
+}
+
+/* `what` lasts as long as the program. */
+static inline void wait_begin(struct wf_wait *w, struct weft_fiber *waiter,
+			      const char *what, uintptr_t object)
 {
 	atom_store_rlx(&w->word, WF_WAITING);
 	w->waiter = waiter;
 	w->inside = false;
+	w->what = what;
+	w->object = object;
+	w->since = wait_since(waiter);
 }
 
 static inline void wakes_begin(struct wf_wakes *l)

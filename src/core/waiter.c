@@ -14,14 +14,14 @@ struct weft_fiber *wf_waiter_begin(void)
 	struct weft_fiber *me = wf_self();
 
 	if (me) {
-		if (unlikely(me->kind == WF_LOOP))
+		if (unlikely(fiber_kind(me) == WF_LOOP))
 			wf_panic("a call that waits, where no fiber runs");
 		return me;
 	}
 	me = wf_fiber_alloc(NULL);
 	if (!me)
 		return NULL;
-	me->kind = WF_THREAD;
+	atom_store_rlx(&me->kind, WF_THREAD);
 	me->deadline = WEFT_FOREVER;
 	me->shield = 0;
 	atom_store_rlx(&me->cancel, 0);
@@ -30,7 +30,7 @@ struct weft_fiber *wf_waiter_begin(void)
 
 void wf_waiter_end(struct weft_fiber *me)
 {
-	if (me->kind == WF_THREAD)
+	if (fiber_kind(me) == WF_THREAD)
 		wf_fiber_free(NULL, me);
 }
 
@@ -41,9 +41,11 @@ static void commit(struct weft_fiber *f, struct wf_carrier *here)
 		wf_sched_queue_here(f, here);
 }
 
-void wf_park(struct weft_fiber *me, weft_time deadline)
+void wf_park_for(struct weft_fiber *me, struct wf_wait *wait,
+		 weft_time deadline)
 {
-	if (unlikely(me->kind == WF_THREAD))
+	me->wait = wait;
+	if (unlikely(fiber_kind(me) == WF_THREAD))
 		park_thread(me, deadline);
 	else if (!park_use_permit(me))
 		wf_sched_leave(me, commit);
@@ -52,6 +54,12 @@ void wf_park(struct weft_fiber *me, weft_time deadline)
 void wf_unpark(struct weft_fiber *f)
 {
 	if (park_permit(f))
+		wf_sched_queue(f);
+}
+
+void wf_release(struct weft_fiber *f)
+{
+	if (park_release(f))
 		wf_sched_queue(f);
 }
 

@@ -17,12 +17,33 @@ void wf_waiter_end(struct weft_fiber *me);
 
 /*
  * Sleep until unparked, or for no reason.  `deadline` ends the sleep of a
- * thread only: fibers have timers, see wait.h.
+ * thread only: fibers have timers, see wait.h.  `wait` is what those who look
+ * see meanwhile; NULL if there is nothing to see.
  */
-void wf_park(struct weft_fiber *me, weft_time deadline);
+void wf_park_for(struct weft_fiber *me, struct wf_wait *wait,
+		 weft_time deadline);
+
+static inline void wf_park(struct weft_fiber *me, weft_time deadline)
+{
+	wf_park_for(me, NULL, deadline);
+}
 
 /* Context: anyone. */
 void wf_unpark(struct weft_fiber *f);
+
+/*
+ * Keep a fiber that is asleep where it is, until it is released; false if it is
+ * not asleep.  Its stack may be read meanwhile, and f->wait, which is NULL or
+ * on that stack.  Not to be held while the caller waits for anything.
+ *
+ * Context: anyone, inside the gate.
+ */
+static inline bool wf_hold(struct weft_fiber *f)
+{
+	return park_hold(f);
+}
+
+void wf_release(struct weft_fiber *f);
 
 /* In a worker's loop: woken fibers run in the order of their events. */
 void wf_unpark_here(struct weft_fiber *f, struct wf_carrier *here);

@@ -52,7 +52,7 @@ static long last_try(struct wf_source *s, struct wf_attempt *a, int error)
 	return n == -EAGAIN ? error : n;
 }
 
-long wf_attempt_on(struct wf_source *s, struct wf_attempt *a)
+long wf_attempt_to(const char *what, struct wf_source *s, struct wf_attempt *a)
 {
 	long result;
 	int r;
@@ -62,11 +62,16 @@ long wf_attempt_on(struct wf_source *s, struct wf_attempt *a)
 			break;
 		if (unlikely(source_closing(s)))
 			return -EBADF;
-		r = wf_source_wait(s, a->want, a->deadline);
+		r = wf_source_wait(s, a->want, what, a->deadline);
 		if (r < 0)
 			return last_try(s, a, r);
 	}
 	return result;
+}
+
+long wf_attempt_on(struct wf_source *s, struct wf_attempt *a)
+{
+	return wf_attempt_to(a->want & WF_OUT ? "write" : "read", s, a);
 }
 
 int wf_back_off(struct wf_source *s, weft_time *delay, weft_time deadline)
@@ -74,7 +79,8 @@ int wf_back_off(struct wf_source *s, weft_time *delay, weft_time deadline)
 	weft_time until = weft_after(*delay);
 	int r;
 
-	r = wf_source_wait(s, 0, until < deadline ? until : deadline);
+	r = wf_source_wait(s, 0, "back off",
+			   until < deadline ? until : deadline);
 	*delay = *delay * 2 < BACKOFF_LAST ? *delay * 2 : BACKOFF_LAST;
 	return r == -ETIMEDOUT && until < deadline ? 0 : r;
 }

@@ -26,6 +26,9 @@ long wf_attempt(int fd, struct wf_attempt *a);
 /* The same with a source that the caller has entered. */
 long wf_attempt_on(struct wf_source *s, struct wf_attempt *a);
 
+/* And if it is more than "read" or "write" to those who look. */
+long wf_attempt_to(const char *what, struct wf_source *s, struct wf_attempt *a);
+
 /* What every call begins with: may it wait, and on what? */
 int wf_attempt_enter(int fd, struct wf_source **s);
 

@@ -189,6 +189,11 @@ static void submit(struct job *j)
 		wake_one();
 }
 
+static void begin_wait(struct job *j, struct weft_fiber *me)
+{
+	wait_begin(&j->wait, me, "blocking call", (uintptr_t)j->fn);
+}
+
 /* After giving up: true if nobody has begun the job; else wait on. */
 static bool withdraw(struct job *j, struct weft_fiber *me)
 {
@@ -199,7 +204,7 @@ static bool withdraw(struct job *j, struct weft_fiber *me)
 	pool.queued -= out;
 	done = j->done;
 	if (!out && !done)
-		wait_begin(&j->wait, me);
+		begin_wait(j, me);
 	spin_unlock(&pool.lock);
 	if (!out && !done)
 		wf_wait_sleep(&j->wait, WEFT_FOREVER, true);
@@ -212,7 +217,7 @@ static int run_in_pool(struct job *j, struct weft_fiber *me, weft_time deadline)
 
 	if (r < 0)
 		return r;
-	wait_begin(&j->wait, me);
+	begin_wait(j, me);
 	j->node.wait = &j->wait;
 	submit(j);
 	r = wf_wait_sleep(&j->wait, wf_wait_deadline(me, deadline), false);

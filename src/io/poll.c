@@ -152,8 +152,8 @@ static int sleep_once(struct set *set, struct weft_fiber *me,
 	nfds_t linked;
 	int r = 0;
 
-	wait_begin(&set->wait, me);
-	set->wait.inside = me->kind == WF_THREAD;
+	wait_begin(&set->wait, me, "poll", set->count);
+	set->wait.inside = fiber_kind(me) == WF_THREAD;
 	linked = link_all(set);
 	if (linked == set->count)
 		r = wf_wait_sleep(&set->wait, wf_wait_deadline(me, deadline),

@@ -113,7 +113,7 @@ static long accept_on(struct wf_source *s, struct accept *a)
 	long r;
 	int waited;
 
-	while (ran_out(r = wf_attempt_on(s, &a->attempt))) {
+	while (ran_out(r = wf_attempt_to("accept", s, &a->attempt))) {
 		waited = wf_back_off(s, &delay, a->attempt.deadline);
 		if (waited < 0)
 			return waited;
@@ -204,7 +204,7 @@ static long finish_connecting(struct wf_source *s, weft_time deadline)
 	struct connect c = {
 		.attempt = {attempt_finish, WF_OUT, 0, deadline, false}};
 
-	return wf_attempt_on(s, &c.attempt);
+	return wf_attempt_to("connect", s, &c.attempt);
 }
 
 static long connect_on(struct wf_source *s, const struct sockaddr *addr,

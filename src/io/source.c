@@ -538,15 +538,15 @@ static int arm_and_link(struct wf_source *s, struct wf_node *node,
 }
 
 static int wait_inside(struct wf_source *s, struct weft_fiber *me,
-		       uint64_t want, weft_time deadline)
+		       uint64_t want, const char *what, weft_time deadline)
 {
 	struct wf_wait wait;
 	struct wf_node node = {.wait = &wait,
 			       .want = (uint32_t)source_enders(want)};
 	int r;
 
-	wait_begin(&wait, me);
-	wait.inside = me->kind == WF_THREAD;
+	wait_begin(&wait, me, what, (uintptr_t)s->fd);
+	wait.inside = fiber_kind(me) == WF_THREAD;
 	r = arm_and_link(s, &node, want);
 	if (r != 0)
 		return r < 0 ? r : 0;
@@ -577,7 +577,8 @@ static int wait_alone(struct wf_source *s, uint64_t want, weft_time deadline)
 	return n < 0 && n != -EINTR ? (int)n : 0;
 }
 
-static int wait_outside(struct wf_source *s, uint64_t want, weft_time deadline)
+static int wait_outside(struct wf_source *s, uint64_t want, const char *what,
+			weft_time deadline)
 {
 	struct weft_fiber *me;
 	int r;
@@ -585,19 +586,20 @@ static int wait_outside(struct wf_source *s, uint64_t want, weft_time deadline)
 	if (!wf_gate_enter())
 		return wait_alone(s, want, deadline);
 	me = wf_waiter_begin();
-	r = me ? wait_inside(s, me, want, deadline) : -ENOMEM;
+	r = me ? wait_inside(s, me, want, what, deadline) : -ENOMEM;
 	if (me)
 		wf_waiter_end(me);
 	wf_sched_leave_gate();
 	return r == -ESHUTDOWN ? wait_alone(s, want, deadline) : r;
 }
 
-int wf_source_wait(struct wf_source *s, uint64_t want, weft_time deadline)
+int wf_source_wait(struct wf_source *s, uint64_t want, const char *what,
+		   weft_time deadline)
 {
 	struct weft_fiber *self = wf_self();
 
-	return self ? wait_inside(s, self, want, deadline)
-		    : wait_outside(s, want, deadline);
+	return self ? wait_inside(s, self, want, what, deadline)
+		    : wait_outside(s, want, what, deadline);
 }
 
 /* --- closing --- */
@@ -629,10 +631,10 @@ static void await_the_others(struct wf_source *s, struct weft_fiber *me)
 	struct wf_wait wait;
 	struct wf_node node = {.wait = &wait, .want = LEFT};
 
-	wait_begin(&wait, me);
+	wait_begin(&wait, me, "forget", (uintptr_t)s->fd);
 	while (link_unless_last(s, &node)) {
 		wf_wait_sleep(&wait, WEFT_FOREVER, true);
-		wait_begin(&wait, me);
+		wait_begin(&wait, me, "forget", (uintptr_t)s->fd);
 	}
 }
 

@@ -123,10 +123,11 @@ int wf_source_adopt(int fd, const struct wf_source *model);
 
 /*
  * Wait until something in `want` may be ready; 0 wakes only at the end of the
- * source.
+ * source.  `what` is for those who look.
  * Errors: -EBADF closed meanwhile; -ETIMEDOUT; -ECANCELED; -ENOSPC, -ENOMEM.
  */
-int wf_source_wait(struct wf_source *s, uint64_t want, weft_time deadline);
+int wf_source_wait(struct wf_source *s, uint64_t want, const char *what,
+		   weft_time deadline);
 
 /* A call has given EAGAIN, or less than asked for; `seen` was read before. */
 void wf_source_empty(struct wf_source *s, uint64_t want, uint64_t seen);

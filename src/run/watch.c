@@ -104,7 +104,7 @@ static struct thread *thread_new(bool own)
 		return NULL;
 	memset(t, 0, sizeof *t);
 	t->own = own;
-	t->carrier.loop.kind = WF_LOOP;
+	atom_store_rlx(&t->carrier.loop.kind, WF_LOOP);
 	t->carrier.loop.life = &t->carrier.loop_life;
 	t->carrier.loop.carrier = &t->carrier;
 	t->carrier.loop.deadline = WEFT_FOREVER;

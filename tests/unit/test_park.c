@@ -137,6 +137,144 @@ Test(park, a_wake_that_comes_after_the_end_does_no_harm)
 	t_run(1, wake_the_dead, NULL);
 }
 
+/* --- held --- */
+
+static int nobody_holds_the_running(void *arg)
+{
+	(void)arg;
+	T_CHECK(!wf_hold(wf_self()));
+	wf_unpark(wf_self());
+	T_CHECK(!wf_hold(wf_self()));
+	return 0;
+}
+
+Test(park, a_fiber_that_runs_cannot_be_held)
+{
+	t_run(1, nobody_holds_the_running, NULL);
+}
+
+static void *sleep_once(void *unused)
+{
+	atomic_store(&sleeper, wf_self());
+	wf_park(wf_self(), WEFT_FOREVER);
+	atomic_store(&flag, true);
+	return unused;
+}
+
+static struct weft_fiber *spawn_sleeper(void)
+{
+	struct weft_fiber *f;
+
+	T_CHECK(weft_spawn(&f, NULL, sleep_once, NULL) == 0);
+	while (!atomic_load(&sleeper))
+		weft_yield();
+	return f;
+}
+
+/* With one worker, whoever is queued has run after two yields. */
+static bool has_run(void)
+{
+	weft_yield();
+	weft_yield();
+	return atomic_load(&flag);
+}
+
+static int hold_and_release(void *arg)
+{
+	struct weft_fiber *f = spawn_sleeper();
+
+	(void)arg;
+	T_CHECK(wf_hold(f));
+	T_CHECK(!wf_hold(f));
+	wf_release(f);
+	T_CHECK(!has_run());
+	T_CHECK(wf_hold(f));
+	wf_release(f);
+	wf_unpark(f);
+	T_CHECK(!wf_hold(f));
+	T_CHECK(has_run());
+	return weft_join(f, NULL);
+}
+
+Test(park, one_that_is_held_and_released_sleeps_on)
+{
+	cr_assert_eq(t_run(1, hold_and_release, NULL), 0);
+}
+
+static int wake_the_held(void *arg)
+{
+	struct weft_fiber *f = spawn_sleeper();
+
+	(void)arg;
+	T_CHECK(wf_hold(f));
+	wf_unpark(f);
+	wf_unpark(f);
+	T_CHECK(!has_run());
+	wf_release(f);
+	T_CHECK(has_run());
+	return weft_join(f, NULL);
+}
+
+Test(park, one_that_is_woken_while_held_runs_once_released)
+{
+	cr_assert_eq(t_run(1, wake_the_held, NULL), 0);
+}
+
+static _Atomic bool hold_on;
+static _Atomic(struct weft_fiber *) pair[2];
+
+static void *hold_them(void *unused)
+{
+	while (atomic_load(&hold_on))
+		for (int i = 0; i < 2; i++)
+			if (wf_hold(atomic_load(&pair[i])))
+				wf_release(atomic_load(&pair[i]));
+	return unused;
+}
+
+static void *swing(void *arg)
+{
+	size_t n = t_scale(20000), me = (size_t)arg;
+	static _Atomic size_t turn;
+
+	for (size_t i = 0; i < n; i++) {
+		while (atomic_load(&turn) % 2 != me)
+			wf_park(wf_self(), WEFT_FOREVER);
+		atomic_store(&turn, atomic_load(&turn) + 1);
+		wf_unpark(atomic_load(&pair[1 - me]));
+	}
+	return NULL;
+}
+
+static int hold_swinging(void *arg)
+{
+	struct t_thread holders[2];
+
+	(void)arg;
+	for (size_t i = 0; i < 2; i++)
+		atomic_store(&pair[i], wf_self());
+	for (size_t i = 0; i < 2; i++) {
+		struct weft_fiber *f;
+
+		T_CHECK(weft_spawn(&f, NULL, swing, (void *)i) == 0);
+		atomic_store(&pair[i], f);
+	}
+	atomic_store(&hold_on, true);
+	for (int i = 0; i < 2; i++)
+		t_thread_begin(&holders[i], hold_them, NULL);
+	for (int i = 0; i < 2; i++)
+		T_CHECK(weft_join(atomic_load(&pair[i]), NULL) == 0);
+	atomic_store(&hold_on, false);
+	for (int i = 0; i < 2; i++)
+		t_thread_end(&holders[i]);
+	return 0;
+}
+
+Test(park, holders_lose_no_wake_and_make_none)
+{
+	t_run(2, hold_swinging, NULL);
+}
+
 /* --- many wakers --- */
 
 static _Atomic int inside;

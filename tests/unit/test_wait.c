@@ -79,7 +79,7 @@ static int wait_for_any(weft_time deadline, bool shielded)
 	struct wf_node n[OBJECTS];
 	int r;
 
-	wait_begin(&w, me);
+	wait_begin(&w, me, "test", 0);
 	for (uint32_t i = 0; i < OBJECTS; i++)
 		join_queue(&objects[i], &n[i], &w, i + 1);
 	r = wf_wait_sleep(&w, deadline, shielded);
@@ -236,7 +236,7 @@ Test(wait, only_the_first_claim_succeeds)
 		       b = {.wait = &w, .index = 2};
 	struct wf_wakes l;
 
-	wait_begin(&w, wf_waiter_begin());
+	wait_begin(&w, wf_waiter_begin(), "test", 0);
 	wakes_begin(&l);
 	cr_assert(wf_wait_claim(&a, &l));
 	cr_assert_not(wf_wait_claim(&a, &l));
@@ -254,7 +254,7 @@ Test(wait, a_wait_that_is_withdrawn_cannot_be_claimed)
 	struct wf_node n = {.wait = &w, .index = 1};
 	struct wf_wakes l;
 
-	wait_begin(&w, wf_waiter_begin());
+	wait_begin(&w, wf_waiter_begin(), "test", 0);
 	wakes_begin(&l);
 	cr_assert_eq(wf_wait_withdraw(&w), 0);
 	cr_assert_not(wf_wait_claim(&n, &l));
@@ -266,7 +266,7 @@ Test(wait, withdrawing_what_has_fired_says_which_node_it_was)
 	struct wf_node n = {.wait = &w, .index = 5};
 	struct wf_wakes l;
 
-	wait_begin(&w, wf_waiter_begin());
+	wait_begin(&w, wf_waiter_begin(), "test", 0);
 	wakes_begin(&l);
 	wf_wait_claim(&n, &l);
 	wf_wakes_fire(&l, NULL);
@@ -288,7 +288,7 @@ Test(wait, who_has_been_claimed_waits_to_be_fired)
 	struct wf_node n = {.wait = &w, .index = 3};
 	struct t_thread t;
 
-	wait_begin(&w, wf_waiter_begin());
+	wait_begin(&w, wf_waiter_begin(), "test", 0);
 	wakes_begin(&collected);
 	wf_wait_claim(&n, &collected);
 	t_thread_begin(&t, fire_collected, NULL);
