@@ -53,6 +53,12 @@ struct weft_options {
 	weft_time spin;
 	/* Threads for weft_blocking(), 64 by default.  WEFT_POOL. */
 	unsigned pool_threads;
+	/*
+	 * How many threads may be held at a time by fibers that compute for
+	 * milliseconds or sit in a system call: their worker goes on with
+	 * another thread meanwhile.  64 by default.  WEFT_STUCK.
+	 */
+	unsigned stuck_threads;
 };
 
 WEFT_BEGIN

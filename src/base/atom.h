@@ -55,6 +55,7 @@
 /* For counters that one thread writes and others read: no locked instruction.
  */
 #define atom_bump_rlx(p) atom_store_rlx(p, atom_load_rlx(p) + 1)
+#define atom_drop_rlx(p) atom_store_rlx(p, atom_load_rlx(p) - 1)
 
 #define atom_fence_sc() atomic_thread_fence(WF_SC)
 

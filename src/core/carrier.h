@@ -48,7 +48,7 @@ struct wf_carrier {
 	_Atomic uint32_t lost;    /* taker writes, owner reads */
 	bool fence;               /* constant */
 	uint32_t budget;          /* owner: of the fiber that runs */
-	pid_t tid;                /* constant: of the thread, to the kernel */
+	_Atomic pid_t tid; /* atomic: the kernel's number of the thread, or 0 */
 	struct wf_worker *worker; /* constant between two takeovers */
 };
 

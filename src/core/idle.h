@@ -33,6 +33,14 @@
  * counts itself before it clears its flag, so whoever sees too few awake sees a
  * flag.
  *
+ * The thread that looks after the workers (run/sentinel.h) has nothing to do
+ * while all of them sleep, and is woken by the first that rises:
+ *
+ *      rest      rest = RESTING; full fence [idle-rest]; if nobody is awake
+ *                and nobody has risen since it looked last, sleep
+ *      rise      awake + 1; full fence [idle-rest]; if RESTING is there, swap
+ *                in 0 and wake it
+ *
  * What an owner has in its own part of the run queue is not published: it
  * looks at this word on each push and each take, without a fence, and shares
  * as soon as anybody is hungry.
@@ -45,15 +53,21 @@
 
 #include "base/atom.h"
 #include "base/cc.h"
+#include "weft/time.h"
 
 struct wf_idle {
 	_Atomic uint64_t word WF_ALIGNED(WF_CACHE_LINE);
-	uint32_t workers; /* constant */
+	uint32_t workers;      /* constant */
+	_Atomic uint32_t rest; /* atomic, a futex: see above */
 };
 
 /* Values of `asleep`, beside 0. */
 #define WF_DOZING 1u
 #define WF_CALLED 2u
+
+/* Values of `rest`, beside 0. */
+#define WF_RESTING 1u
+#define WF_ENDED   2u
 
 #define WF_AWAKE     UINT64_C(1)
 #define WF_SEARCHING (UINT64_C(1) << 16)
@@ -71,6 +85,14 @@ static inline uint32_t idle_searching(uint64_t word)
 
 /* The word, if nobody is awake; else 0. */
 uint64_t wf_idle_all_asleep(struct wf_idle *i);
+
+/*
+ * The sentinel: sleep until `deadline`, or until a worker rises if nobody has
+ * since the word was `seen`; end that sleep, and every one after it.
+ */
+void wf_idle_tick(struct wf_idle *i, weft_time deadline);
+void wf_idle_rest(struct wf_idle *i, uint64_t seen);
+void wf_idle_end_rest(struct wf_idle *i);
 
 /* Whether somebody would take work if there were any to share. */
 static inline bool idle_hungry(struct wf_idle *i)

@@ -28,7 +28,7 @@ static void collect(struct wf_inbox *b)
 	}
 	for (n = older; n; n = next) {
 		next = n->next;
-		list_push(&b->mine, n);
+		inbox_put(b, fiber_of(n));
 	}
 }
 
@@ -39,5 +39,8 @@ struct weft_fiber *wf_inbox_pop(struct wf_inbox *b)
 	if (atom_load_rlx(&b->incoming))
 		collect(b);
 	n = list_pop(&b->mine);
-	return n ? fiber_of(n) : NULL;
+	if (!n)
+		return NULL;
+	atom_drop_rlx(&b->count);
+	return fiber_of(n);
 }

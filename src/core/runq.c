@@ -13,7 +13,7 @@ static struct weft_fiber *take(struct wf_runq *q, struct wf_list *l,
 			       struct wf_link *n)
 {
 	list_remove(l, n);
-	q->count--;
+	atom_drop_rlx(&q->count);
 	return fiber_of(n);
 }
 
@@ -71,11 +71,11 @@ static struct weft_fiber *ring_pop(struct wf_runq *q)
 
 static struct weft_fiber *pop_next(struct wf_runq *q)
 {
-	struct weft_fiber *f = q->next;
+	struct weft_fiber *f = atom_load_rlx(&q->next);
 
 	if (!f)
 		return NULL;
-	q->next = NULL;
+	atom_store_rlx(&q->next, NULL);
 	if (q->streak++ < STREAK)
 		return f;
 	runq_push(q, f);
@@ -112,7 +112,7 @@ static void share_from(struct wf_runq *q, struct wf_list *l, uint32_t n)
 
 bool wf_runq_share(struct wf_runq *q)
 {
-	uint32_t half = q->count / 2;
+	uint32_t half = atom_load_rlx(&q->count) / 2;
 
 	/* One share at a time: what is offered has to be wanted first. */
 	if (!runq_offers(q)) {

@@ -48,12 +48,12 @@
 #endif
 
 struct wf_runq {
-	struct weft_fiber *next; /* owner */
-	struct wf_list fresh;    /* owner: the newest at the tail */
-	struct wf_list woken;    /* owner: the oldest at the head */
-	uint32_t count;          /* owner: of fresh and woken */
-	uint32_t streak;         /* owner: times in a row `next` was taken */
-	uint32_t turn;           /* owner */
+	_Atomic(struct weft_fiber *) next; /* owner writes */
+	struct wf_list fresh;              /* owner: the newest at the tail */
+	struct wf_list woken;              /* owner: the oldest at the head */
+	_Atomic uint32_t count;            /* owner writes: fresh and woken */
+	uint32_t streak; /* owner: times in a row `next` was taken */
+	uint32_t turn;   /* owner */
 	/* atomic: see above */
 	_Atomic uint32_t tail WF_ALIGNED(WF_CACHE_LINE);
 	_Atomic uint32_t head WF_ALIGNED(WF_CACHE_LINE);
@@ -66,28 +66,37 @@ struct wf_runq {
 static inline void runq_push(struct wf_runq *q, struct weft_fiber *f)
 {
 	list_push(&q->woken, &f->link);
-	q->count++;
+	atom_bump_rlx(&q->count);
 }
 
 /* A fiber was woken by the one that runs; it goes on soon. */
 static inline void runq_wake(struct wf_runq *q, struct weft_fiber *f)
 {
-	if (q->next)
-		runq_push(q, q->next);
-	q->next = f;
+	struct weft_fiber *before = atom_load_rlx(&q->next);
+
+	if (before)
+		runq_push(q, before);
+	atom_store_rlx(&q->next, f);
 }
 
 /* A fiber that has never run. */
 static inline void runq_spawn(struct wf_runq *q, struct weft_fiber *f)
 {
 	list_push(&q->fresh, &f->link);
-	q->count++;
+	atom_bump_rlx(&q->count);
 }
 
 /* Whether there is something to steal, at this moment.  Context: anyone. */
 static inline bool runq_offers(struct wf_runq *q)
 {
 	return atom_load_rlx(&q->tail) != atom_load_rlx(&q->head);
+}
+
+/* Whether anything waits here, at this moment.  Context: anyone. */
+static inline bool runq_waiting(struct wf_runq *q)
+{
+	return atom_load_rlx(&q->next) || atom_load_rlx(&q->count) ||
+	       runq_offers(q);
 }
 
 /* Fetch what the switch after the next one will need first. */
@@ -105,11 +114,11 @@ static inline struct weft_fiber *runq_pop(struct wf_runq *q)
 {
 	struct weft_fiber *f;
 
-	if (unlikely(q->next || q->fresh.tail || !q->woken.head ||
-		     runq_offers(q)))
+	if (unlikely(atom_load_rlx(&q->next) || q->fresh.tail ||
+		     !q->woken.head || runq_offers(q)))
 		return wf_runq_pop(q);
 	q->streak = 0;
-	q->count--;
+	atom_drop_rlx(&q->count);
 	f = fiber_of(list_pop(&q->woken));
 	runq_prefetch(q);
 	return f;
@@ -122,9 +131,9 @@ static inline struct weft_fiber *runq_pop(struct wf_runq *q)
 bool wf_runq_share(struct wf_runq *q);
 
 /* More than a thief would leave alone. */
-static inline bool runq_shareable(const struct wf_runq *q)
+static inline bool runq_shareable(struct wf_runq *q)
 {
-	return q->count > 1;
+	return atom_load_rlx(&q->count) > 1;
 }
 
 /* Context of these: anyone. */

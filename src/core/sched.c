@@ -95,7 +95,7 @@ static void deliver(struct weft_fiber *f, struct wf_worker *here)
 	struct wf_worker *home = f->pinned;
 
 	if (home == here) {
-		list_push(&home->inbox.mine, &f->link);
+		inbox_put(&home->inbox, f);
 		return;
 	}
 	wf_inbox_push(&home->inbox, f);
@@ -165,7 +165,7 @@ struct weft_fiber *wf_sched_pick(struct wf_worker *w)
 	struct weft_fiber *f;
 
 	/* Pinned fibers have a queue of their own, and every other turn. */
-	if (unlikely(!inbox_empty(&w->inbox)) && w->turns & 1)
+	if (unlikely(!inbox_empty(&w->inbox)) && worker_turns(w) & 1)
 		return wf_inbox_pop(&w->inbox);
 	f = runq_pop(&w->runq);
 	feed_the_hungry(w);
@@ -175,9 +175,9 @@ struct weft_fiber *wf_sched_pick(struct wf_worker *w)
 /* A successor to switch to; NULL: the worker's loop. */
 static struct weft_fiber *successor(struct wf_worker *w)
 {
-	if (unlikely(!w || w->turns == 0))
+	if (unlikely(!w || worker_turns(w) == 0))
 		return NULL;
-	w->turns--;
+	worker_turn(w);
 	return wf_sched_pick(w);
 }
 
@@ -275,7 +275,7 @@ void wf_sched_yield(struct weft_fiber *self)
 		wf_life_check(self);
 	if (likely(next)) {
 		yield_to(self, next, c);
-	} else if (!w || w->turns == 0) {
+	} else if (!w || worker_turns(w) == 0) {
 		switch_to(self, &c->loop, requeue);
 	} else {
 		c->budget = WF_BUDGET;
@@ -356,11 +356,11 @@ static struct weft_fiber *claim_joiner(struct weft_fiber *self,
 	uintptr_t found = atom_load_rlx(&self->joiner);
 	struct weft_fiber *joiner = (struct weft_fiber *)found;
 
-	if (!w || !w->turns || !found || found == WF_DETACHED)
+	if (!w || !worker_turns(w) || !found || found == WF_DETACHED)
 		return NULL;
 	if (!park_permit(joiner) || queue_elsewhere(joiner, w))
 		return NULL;
-	w->turns--;
+	worker_turn(w);
 	self->link.next = &joiner->link;
 	return joiner;
 }

@@ -9,6 +9,8 @@
 #ifndef WF_WORKER_H
 #define WF_WORKER_H
 
+#include <signal.h>
+
 #include "base/rng.h"
 #include "core/carrier.h"
 #include "core/idle.h"
@@ -22,7 +24,7 @@
 struct wf_worker {
 	struct wf_runq runq;      /* see runq.h */
 	struct wf_inbox inbox;    /* see inbox.h */
-	uint32_t turns;           /* owner: left until the next full pass */
+	_Atomic uint32_t turns;   /* owner writes: until the next full pass */
 	uint32_t id;              /* constant */
 	_Atomic uint64_t spawned; /* owner writes: fibers */
 	_Atomic uint64_t ended;   /* owner writes */
@@ -32,11 +34,28 @@ struct wf_worker {
 	uint32_t fruitless;            /* owner: spins in a row */
 	bool slept_long;               /* owner: when it slept last */
 	_Atomic weft_time now;         /* owner writes: of the last pass */
-	struct wf_carrier *carrier;    /* owner */
+	_Atomic(struct wf_carrier *) carrier;              /* taker writes */
 	_Atomic uint32_t asleep WF_ALIGNED(WF_CACHE_LINE); /* see idle.h */
 	struct wf_poll poll; /* owner waits, anyone may */
 	struct wf_wheel timers WF_ALIGNED(WF_CACHE_LINE); /* see timer.h */
 };
+
+static inline uint32_t worker_turns(struct wf_worker *w)
+{
+	return atom_load_rlx(&w->turns);
+}
+
+/* One switch more.  Context: the owner. */
+static inline void worker_turn(struct wf_worker *w)
+{
+	atom_drop_rlx(&w->turns);
+}
+
+/* Whether a fiber waits for its turn, at this moment.  Context: anyone. */
+static inline bool worker_waiting(struct wf_worker *w)
+{
+	return runq_waiting(&w->runq) || inbox_waiting(&w->inbox);
+}
 
 /* The runtime, as the floors below run/ need to know it. */
 struct wf_runtime {
@@ -46,6 +65,7 @@ struct wf_runtime {
 	_Atomic bool stopping;     /* every fiber counts as cancelled */
 	struct wf_idle idle;
 	struct wf_inject inject;
+	sigset_t mask; /* constant: of the caller of weft_run() */
 	/* What had no worker to count it. */
 	_Atomic uint64_t spawned, ended;
 };

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 
 #include "os/call.h"
@@ -109,6 +110,14 @@ int wf_poll_wait(struct wf_poll *p, struct epoll_event *events, int max,
 		n = wait_for(p, events, max, delay);
 	}
 	return n < 0 ? 0 : (int)n;
+}
+
+bool wf_poll_ready(struct wf_poll *p)
+{
+	struct pollfd ask = {.fd = p->fd, .events = POLLIN};
+	struct timespec none = {0};
+
+	return wf_call(ppoll, &ask, 1, &none) > 0;
 }
 
 void wf_poll_wake(struct wf_poll *p)

@@ -52,6 +52,9 @@ static inline bool poll_used(struct wf_poll *p)
 	return atom_load_rlx(&p->added) != 0;
 }
 
+/* Whether there are events to be taken, at this moment.  Context: anyone. */
+bool wf_poll_ready(struct wf_poll *p);
+
 /* Owner: the wake has been seen. */
 void wf_poll_drain(struct wf_poll *p);
 

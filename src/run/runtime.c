@@ -23,6 +23,7 @@
 #include "os/feature.h"
 #include "os/stack.h"
 #include "run/fault.h"
+#include "run/sentinel.h"
 #include "run/watch.h"
 #include "run/worker.h"
 
@@ -31,6 +32,8 @@
 #define SPIN_DEFAULT  WEFT_USEC(50)
 #define POOL_DEFAULT  64
 #define POOL_MAX      4096
+#define STUCK_DEFAULT 64
+#define STUCK_MAX     4096
 
 int weft_version(void)
 {
@@ -116,6 +119,9 @@ static int from_environment(struct weft_options *o)
 	if (r >= 0 && !o->pool_threads &&
 	    (r = variable("WEFT_POOL", false, 1, POOL_MAX, &n)) > 0)
 		o->pool_threads = (unsigned)n;
+	if (r >= 0 && !o->stuck_threads &&
+	    (r = variable("WEFT_STUCK", false, 1, STUCK_MAX, &n)) > 0)
+		o->stuck_threads = (unsigned)n;
 	if (r >= 0 && !o->guard)
 		r = guard_variable(&o->guard);
 	return r < 0 ? r : 0;
@@ -127,7 +133,7 @@ static bool valid(const struct weft_options *o)
 	       o->workers <= WORKERS_MAX && o->guard <= WEFT_GUARD_CANARY &&
 	       (!o->stack_size || (o->stack_size >= WF_STACK_MIN &&
 				   o->stack_size <= WF_STACK_MAX)) &&
-	       o->pool_threads <= POOL_MAX;
+	       o->pool_threads <= POOL_MAX && o->stuck_threads <= STUCK_MAX;
 }
 
 /* Spinning takes the CPU from whoever should answer, if there is but one. */
@@ -141,6 +147,8 @@ static void fill_defaults(struct weft_options *o)
 		o->stack_size = STACK_DEFAULT;
 	if (!o->spin)
 		o->spin = cpus > 1 ? SPIN_DEFAULT : -1;
+	if (!o->stuck_threads)
+		o->stuck_threads = STUCK_DEFAULT;
 	if (!o->pool_threads)
 		o->pool_threads = POOL_DEFAULT;
 }
@@ -213,6 +221,18 @@ static int begin(const struct weft_options *o)
 	return 0;
 }
 
+static int begin_threads(const struct weft_options *o)
+{
+	int r = wf_watch_begin();
+
+	if (r < 0)
+		return r;
+	r = wf_sentinel_begin(o->stuck_threads);
+	if (r < 0)
+		wf_watch_cancel();
+	return r;
+}
+
 static void end(void)
 {
 	wf_offload_end();
@@ -252,6 +272,7 @@ static int carry(struct first *first)
 	wf_gate_open();
 	r = wf_spawn_first(&f, &attr, run_first, first);
 	wf_watch_carry();
+	wf_sentinel_end();
 	wf_watch_end();
 	wf_fault_end();
 	if (r == 0) {
@@ -271,7 +292,7 @@ static int run(const struct weft_options *given, struct first *first)
 	r = begin(&o);
 	if (r < 0)
 		return r;
-	r = wf_watch_begin();
+	r = begin_threads(&o);
 	if (r == 0)
 		r = carry(first);
 	end();
@@ -289,6 +310,7 @@ static void forget_in_child(void)
 	wf_fiber_forget();
 	wf_source_forget_all();
 	wf_offload_forget();
+	wf_sentinel_forget();
 	wf_watch_forget();
 	memset(&wf_runtime, 0, sizeof wf_runtime);
 	atom_store_rlx(&busy, false);

@@ -21,7 +21,6 @@ struct thread {
 	struct wf_carrier carrier;
 	struct wf_link link; /* of all threads; under the lock */
 	struct wf_link spare_link;
-	bool spare;             /* under the lock */
 	_Atomic uint32_t given; /* see watch.h */
 	pthread_t id;
 	bool own; /* not the caller of weft_run() */
@@ -29,31 +28,47 @@ struct thread {
 
 static struct wf_spin lock;
 static struct wf_list threads, spares;
-static sigset_t callers_mask;
-static pthread_t watch;
-static _Atomic uint32_t watch_over;
-static struct thread *first; /* of the caller of weft_run() */
+static struct wf_list ended; /* by spare_link: to be joined */
+static uint32_t spare_count;
+static struct thread *first;  /* of the caller of weft_run() */
+static _Atomic uint32_t lost; /* threads whose worker has been taken */
+static _Atomic uint64_t takeovers;
+static _Atomic bool taking; /* atomic: somebody is in wf_watch_takeover() */
 
 /* --- one carrier --- */
 
 static void give(struct thread *t, struct wf_worker *w)
 {
 	t->carrier.worker = w;
-	w->carrier = &t->carrier;
+	atom_store_rlx(&w->carrier, &t->carrier);
 	/* release [worker-given] */
 	atom_store_rel(&t->given, GIVEN);
 	wf_futex_wake(&t->given, 1);
 }
 
-static void become_spare(struct thread *t)
+static void spare_put(struct thread *t)
 {
+	list_push(&spares, &t->spare_link);
+	spare_count++;
+}
+
+/* False: there are enough, and the thread ends. */
+static bool become_spare(struct thread *t)
+{
+	bool wanted;
+
 	t->carrier.worker = NULL;
 	atom_store_rlx(&t->carrier.lost, 0);
 	atom_store_rlx(&t->given, wf_worker_over() ? DISMISSED : 0);
+	atom_sub_rlx(&lost, 1);
 	spin_lock(&lock);
-	t->spare = true;
-	list_push(&spares, &t->spare_link);
+	wanted = !t->own || spare_count < wf_runtime.count;
+	if (wanted)
+		spare_put(t);
+	else
+		list_push(&ended, &t->spare_link);
 	spin_unlock(&lock);
+	return wanted;
 }
 
 /* False: the runtime is over. */
@@ -77,11 +92,12 @@ static void carry(struct thread *t)
 	wf_thread_stack(&bottom, &size);
 	san_adopt(&loop->life->san, bottom, size);
 	loop->ctx.base = wf_base_get();
-	t->carrier.tid = wf_thread_id();
+	atom_store_rlx(&t->carrier.tid, wf_thread_id());
 	if (wf_altstack_begin(&altstack) < 0)
 		wf_say("no memory to report stack overflows from one thread");
 	while (await_worker(t) && !wf_worker_run(&t->carrier))
-		become_spare(t);
+		if (!become_spare(t))
+			break;
 	wf_altstack_end(&altstack);
 }
 
@@ -124,6 +140,12 @@ static void thread_free(struct thread *t)
 	free(t);
 }
 
+static void thread_join(struct thread *t)
+{
+	wf_thread_join(t->id);
+	thread_free(t);
+}
+
 /* A thread without a worker yet; NULL and the reason in `error`. */
 static struct thread *thread_make(int *error)
 {
@@ -146,54 +168,79 @@ static struct thread *thread_make(int *error)
 static struct thread *spare_take(void)
 {
 	struct wf_link *n;
-	struct thread *t = NULL;
 
 	spin_lock(&lock);
 	n = list_pop(&spares);
-	if (n) {
-		t = container_of(n, struct thread, spare_link);
-		t->spare = false;
-	}
+	spare_count -= n != NULL;
 	spin_unlock(&lock);
-	return t;
+	return n ? container_of(n, struct thread, spare_link) : NULL;
 }
 
-static void spare_put(struct thread *t)
+static void spare_return(struct thread *t)
 {
 	spin_lock(&lock);
-	t->spare = true;
-	list_push(&spares, &t->spare_link);
+	spare_put(t);
 	spin_unlock(&lock);
 }
 
-int wf_watch_takeover(struct wf_worker *w)
+static void join_ended(void)
 {
-	struct thread *t = spare_take();
+	struct wf_link *n;
+
+	do {
+		spin_lock(&lock);
+		n = list_pop(&ended);
+		spin_unlock(&lock);
+		if (n)
+			thread_join(container_of(n, struct thread, spare_link));
+	} while (n);
+}
+
+static int take_over(struct wf_worker *w)
+{
+	struct thread *t;
 	int error = 0;
 
+	join_ended();
+	t = spare_take();
 	if (!t)
 		t = thread_make(&error);
 	if (!t)
 		return error;
-	if (!wf_carrier_take(w->carrier)) {
-		spare_put(t);
+	if (!wf_carrier_take(atom_load_rlx(&w->carrier))) {
+		spare_return(t);
 		return -EBUSY;
 	}
+	atom_add_rlx(&lost, 1);
+	atom_add_rlx(&takeovers, 1);
 	give(t, w);
 	return 0;
 }
 
-/* --- beginning and end --- */
-
-static void *main_of_watch(void *unused)
+int wf_watch_takeover(struct wf_worker *w)
 {
-	(void)unused;
-	wf_thread_name("weft-watch");
-	wf_signals_restore(&callers_mask);
-	while (!atom_load_rlx(&watch_over))
-		wf_futex_wait(&watch_over, 0, WEFT_FOREVER);
-	return NULL;
+	int r;
+
+	/* acquire [one-taker] */
+	if (atom_swap_acq(&taking, true))
+		return -EBUSY;
+	r = take_over(w);
+	/* release [one-taker] */
+	atom_store_rel(&taking, false);
+	return r;
 }
+
+uint32_t wf_watch_lost(void)
+{
+	return atom_load_rlx(&lost);
+}
+
+uint64_t wf_watch_takeovers(void)
+{
+	return atom_load_rlx(&takeovers);
+}
+
+/* --- beginning and end --- */
 
 static void dismiss(void)
 {
@@ -223,17 +270,15 @@ static void join_all(void)
 {
 	struct thread *t;
 
-	atom_store_rlx(&watch_over, 1);
-	wf_futex_wake(&watch_over, 1);
-	wf_thread_join(watch);
 	dismiss();
 	while ((t = thread_take())) {
 		if (t->own)
 			wf_thread_join(t->id);
 		free(t);
 	}
-	spares = (struct wf_list){0};
-	wf_signals_restore(&callers_mask);
+	spares = ended = (struct wf_list){0};
+	spare_count = 0;
+	wf_signals_restore(&wf_runtime.mask);
 }
 
 static int start_threads(void)
@@ -255,24 +300,23 @@ int wf_watch_begin(void)
 	int r;
 
 	wf_worker_at_over = dismiss;
-	atom_store_rlx(&watch_over, 0);
+	atom_store_rlx(&takeovers, 0);
+	atom_store_rlx(&lost, 0);
 	first = thread_new(false);
 	if (!first)
 		return -ENOMEM;
-	wf_signals_block(&callers_mask);
-	r = wf_thread_start(&watch, main_of_watch, NULL);
-	if (r < 0) {
-		wf_signals_restore(&callers_mask);
-		thread_free(first);
-		return r;
-	}
+	wf_signals_block(&wf_runtime.mask);
 	give(first, &wf_runtime.workers[0]);
 	r = start_threads();
-	if (r < 0) {
-		wf_worker_finish();
-		join_all();
-	}
+	if (r < 0)
+		wf_watch_cancel();
 	return r;
+}
+
+void wf_watch_cancel(void)
+{
+	wf_worker_finish();
+	join_all();
 }
 
 void wf_watch_carry(void)
@@ -288,5 +332,7 @@ void wf_watch_end(void)
 void wf_watch_forget(void)
 {
 	lock = (struct wf_spin){0};
-	threads = spares = (struct wf_list){0};
+	threads = spares = ended = (struct wf_list){0};
+	spare_count = 0;
+	atom_store_rlx(&taking, false);
 }

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * watch.h - the threads: one carrier a worker, spares, and the one that keeps
- * the program's signals.
+ * watch.h - the threads: one carrier a worker, and spares.
  *
  * A carrier runs its worker until the runtime is over, or until the worker has
  * been taken from it (carrier.h has that protocol): then it joins the spares,
- * which sleep until one of them is given a worker.
+ * which sleep until one of them is given a worker.  Spares come when they are
+ * needed, and no more of them stay than there are workers.
  *
  *      carrier.given    0           asleep among the spares
  *                       GIVEN       has a worker        release [worker-given]
  *                       DISMISSED   the runtime is over
- *
- * The watch thread has the signal mask of weft_run()'s caller, so that the
- * program's handlers run on it and never on a fiber's stack.
  */
 #ifndef WF_WATCH_H
 #define WF_WATCH_H
@@ -20,10 +17,14 @@
 #include "core/worker.h"
 
 /*
- * Start the watch and a thread for each worker but the first.
+ * Start a thread for each worker but the first; signals are blocked from here
+ * on, as they are in all of them.
  * Errors: -EAGAIN, -ENOMEM; no thread is left.
  */
 int wf_watch_begin(void);
+
+/* The start has failed after all. */
+void wf_watch_cancel(void);
 
 /* Carry the first worker; returns when the runtime is over. */
 void wf_watch_carry(void);
@@ -37,9 +38,16 @@ void wf_watch_forget(void);
 /*
  * Give the worker to a spare thread, or to a new one.
  *
- * Context: any thread but the one that carries it; one at a time.
- * Errors: -EBUSY its thread is not in a fiber; -EAGAIN, -ENOMEM no thread.
+ * Context: any thread but the one that carries it.
+ * Errors: -EBUSY its thread is not in a fiber, or another takeover goes on;
+ * -EAGAIN, -ENOMEM no thread.
  */
 int wf_watch_takeover(struct wf_worker *w);
+
+/* Threads that have lost their worker and are still in its fiber. */
+uint32_t wf_watch_lost(void);
+
+/* Takeovers since the runtime began. */
+uint64_t wf_watch_takeovers(void);
 
 #endif

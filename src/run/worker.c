@@ -120,7 +120,7 @@ static void pass(struct wf_carrier *here, bool poll)
 {
 	struct wf_worker *w = here->worker;
 
-	w->turns = WF_TURNS;
+	atom_store_rlx(&w->turns, WF_TURNS);
 	atom_store_rlx(&w->now, wf_clock_now());
 	if (poll && poll_used(&w->poll))
 		serve_poll(here, &w->poll);
@@ -305,7 +305,7 @@ static void found(struct wf_worker *w)
 	if (wf_idle_found(&wf_runtime.idle) &&
 	    (!inject_empty(&wf_runtime.inject) || others_offer()))
 		wf_sched_notify();
-	w->turns = WF_TURNS;
+	atom_store_rlx(&w->turns, WF_TURNS);
 }
 
 /* NULL: the runtime is over. */
@@ -337,9 +337,9 @@ static struct weft_fiber *next(struct wf_carrier *here)
 	struct wf_worker *w = here->worker;
 	struct weft_fiber *f;
 
-	if (w->turns == 0)
+	if (worker_turns(w) == 0)
 		pass(here, true);
-	w->turns--;
+	worker_turn(w);
 	f = wf_sched_pick(w);
 	return f ? f : find(here);
 }
@@ -365,7 +365,7 @@ int wf_worker_begin(struct wf_worker *w, uint32_t id)
 {
 	memset(w, 0, sizeof *w);
 	w->id = id;
-	w->turns = WF_TURNS;
+	atom_store_rlx(&w->turns, WF_TURNS);
 	w->rng.state = id + 1;
 	atom_store_rlx(&w->now, wf_clock_now());
 	wf_wheel_begin(&w->timers, atom_load_rlx(&w->now));

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sentinel.c - see sentinel.h.
+ */
+#include "run/sentinel.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/sched.h"
+#include "os/clock.h"
+#include "os/thread.h"
+#include "run/watch.h"
+
+#define GLANCE WEFT_MSEC(1) /* between two looks, if a CPU is idle */
+#define TICK   WEFT_MSEC(3) /* if none is */
+#define LAZY   WEFT_MSEC(2) /* if nobody is awake */
+#define LAZY_ONE                                                               \
+	WEFT_MSEC(8) /* the same with one worker, behind which no
+			       * other could serve anything */
+#define PATIENCE WEFT_MSEC(5)
+#define QUIET    32 /* looks that found nobody awake, then rest */
+/* A thread without CPU time for so long is blocked, if /proc does not tell. */
+#define LONG_BLOCKED WEFT_MSEC(20)
+
+/* What was seen of a worker. */
+struct sight {
+	struct wf_carrier *carrier;
+	uint32_t turns;
+	weft_time pass;
+	weft_time since; /* when it was seen like that first */
+	weft_time cpu;   /* of its thread, then */
+};
+
+static pthread_t thread;
+static struct sight *sights; /* one a worker */
+static uint32_t limit;
+static unsigned quiet;
+static uint64_t last_word;
+
+static bool over(void)
+{
+	return atom_load_rlx(&wf_runtime.idle.rest) == WF_ENDED;
+}
+
+static bool asleep(struct wf_worker *w)
+{
+	return atom_load_rlx(&w->asleep) != 0;
+}
+
+/* --- one worker --- */
+
+static bool moved(const struct sight *s, struct wf_worker *w)
+{
+	return s->carrier != atom_load_rlx(&w->carrier) ||
+	       s->turns != worker_turns(w) || s->pass != atom_load_rlx(&w->now);
+}
+
+/* A thread that has not begun yet is looked at anew the next time. */
+static void note(struct sight *s, struct wf_worker *w, weft_time now)
+{
+	struct wf_carrier *c = atom_load_rlx(&w->carrier);
+	pid_t tid = atom_load_rlx(&c->tid);
+
+	s->carrier = tid ? c : NULL;
+	s->turns = worker_turns(w);
+	s->pass = atom_load_rlx(&w->now);
+	s->since = now;
+	s->cpu = wf_thread_cpu(tid);
+}
+
+/* How long the worker may be in one fiber. */
+static weft_time patience(struct wf_worker *w, bool idle)
+{
+	if (idle && worker_waiting(w))
+		return GLANCE / 2;
+	return PATIENCE + PATIENCE * wf_watch_lost() / wf_runtime.count;
+}
+
+/* Computing all the time, or asleep in the kernel; else it was preempted. */
+static bool holds_its_thread(const struct sight *s, weft_time now,
+			     weft_time enough)
+{
+	pid_t tid = atom_load_rlx(&s->carrier->tid);
+	weft_time used = wf_thread_cpu(tid) - s->cpu;
+
+	if (used >= enough)
+		return true;
+	switch (wf_thread_state(tid)) {
+	case WF_BLOCKS:
+		return true;
+	case WF_UNKNOWN:
+		return used == 0 && now - s->since >= LONG_BLOCKED;
+	default:
+		return false;
+	}
+}
+
+/* What others may serve, behind a fiber that does not end: let one do so. */
+static void offer(struct wf_worker *w, weft_time now)
+{
+	if (runq_offers(&w->runq) || wf_poll_ready(&w->poll) ||
+	    (wheel_used(&w->timers) && wf_wheel_next(&w->timers) <= now))
+		wf_sched_notify();
+}
+
+static void look_at(struct wf_worker *w, struct sight *s, bool idle,
+		    weft_time now)
+{
+	weft_time enough = patience(w, idle);
+
+	if (moved(s, w)) {
+		note(s, w, now);
+		return;
+	}
+	if (idle)
+		offer(w, now);
+	if (now - s->since >= enough && wf_watch_lost() < limit &&
+	    holds_its_thread(s, now, enough))
+		wf_watch_takeover(w);
+}
+
+/* --- all of them --- */
+
+static bool any_asleep(void)
+{
+	for (uint32_t i = 0; i < wf_runtime.count; i++)
+		if (asleep(&wf_runtime.workers[i]))
+			return true;
+	return false;
+}
+
+/* Returns how many are awake. */
+static uint32_t look(bool idle)
+{
+	weft_time now = wf_clock_now();
+	uint32_t awake = 0;
+
+	for (uint32_t i = 0; i < wf_runtime.count; i++) {
+		struct wf_worker *w = &wf_runtime.workers[i];
+
+		if (asleep(w))
+			continue;
+		look_at(w, &sights[i], idle, now);
+		awake++;
+	}
+	return awake;
+}
+
+static weft_time period(uint32_t awake, bool idle)
+{
+	if (awake)
+		return idle ? GLANCE : TICK;
+	return wf_runtime.count == 1 ? LAZY_ONE : LAZY;
+}
+
+/* Whether nothing has happened for so long that nothing will. */
+static bool at_rest(uint64_t word)
+{
+	quiet = word && word == last_word ? quiet + 1 : 0;
+	last_word = word;
+	return quiet >= QUIET;
+}
+
+static void tick(void)
+{
+	bool idle = any_asleep();
+	uint32_t awake = look(idle);
+
+	if (at_rest(wf_idle_all_asleep(&wf_runtime.idle)))
+		wf_idle_rest(&wf_runtime.idle, last_word);
+	else
+		wf_idle_tick(&wf_runtime.idle,
+			     wf_clock_now() + period(awake, idle));
+}
+
+static void *main_of_sentinel(void *unused)
+{
+	(void)unused;
+	wf_thread_name("weft-watch");
+	wf_signals_restore(&wf_runtime.mask);
+	while (!over())
+		tick();
+	return NULL;
+}
+
+/* --- beginning and end --- */
+
+int wf_sentinel_begin(uint32_t stuck_threads)
+{
+	int r;
+
+	sights = calloc(wf_runtime.count, sizeof *sights);
+	if (!sights)
+		return -ENOMEM;
+	limit = stuck_threads;
+	quiet = 0;
+	last_word = 0;
+	r = wf_thread_start(&thread, main_of_sentinel, NULL);
+	if (r < 0)
+		wf_sentinel_forget();
+	return r;
+}
+
+void wf_sentinel_end(void)
+{
+	wf_idle_end_rest(&wf_runtime.idle);
+	wf_thread_join(thread);
+	wf_sentinel_forget();
+}
+
+void wf_sentinel_forget(void)
+{
+	free(sights);
+	sights = NULL;
+}
