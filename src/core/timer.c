@@ -38,6 +38,9 @@ static void insert(struct wf_wheel *w, struct wf_timer *t)
 
 	t->level = (uint8_t)level;
 	t->slot = (uint8_t)slot;
+	if (list_empty(&w->slots[level][slot]) ||
+	    t->tick < w->nearest[level][slot])
+		w->nearest[level][slot] = t->tick;
 	list_push(&w->slots[level][slot], &t->link);
 	w->used[level] |= UINT64_C(1) << slot;
 	atom_bump_rlx(&w->count);
@@ -197,6 +200,9 @@ weft_time wf_wheel_next(struct wf_wheel *w)
 
 	spin_lock(&w->lock);
 	any = wheel_used(w) && next_tick(w, &level, &slot, &tick);
+	/* Unless the slot has begun to come down: then others may be nearer. */
+	if (any && tick > w->now)
+		tick = w->nearest[level][slot];
 	spin_unlock(&w->lock);
 	return any ? (weft_time)(tick << WF_TICK_BITS) : WEFT_FOREVER;
 }

@@ -9,6 +9,9 @@
  * whatever the number of timers.  A bitmap a wheel finds the next slot in use.
  * (Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987.)
  *
+ * Each slot knows the nearest tick that was put in since it was empty, so a
+ * sleeper is not woken for timers to come down a wheel, but when one is due.
+ *
  * A deadline is rounded up to the end of its tick: no timer fires early.
  *
  * A fiber has one timer, for all its waits, and leaves it armed when a wait
@@ -52,6 +55,7 @@ struct wf_wheel {
 	uint64_t now;           /* the tick up to which all has been done */
 	uint64_t used[WF_WHEELS];
 	struct wf_list slots[WF_WHEELS][1 << WF_WHEEL_BITS];
+	uint64_t nearest[WF_WHEELS][1 << WF_WHEEL_BITS]; /* of a used slot */
 };
 
 /* All zero is an empty wheel at the beginning of time; this sets its hands. */
@@ -118,8 +122,8 @@ unsigned wf_wheel_expire(struct wf_wheel *w, weft_time now,
 			 struct weft_fiber **due, unsigned max, bool *more);
 
 /*
- * When expire has something to do next, at the earliest: WEFT_FOREVER if there
- * are no timers.
+ * When the next timer is due, or an earlier time if that one has been disarmed;
+ * WEFT_FOREVER if there are no timers.
  */
 weft_time wf_wheel_next(struct wf_wheel *w);
 
