@@ -48,6 +48,10 @@ struct wf_carrier {
 	_Atomic uint32_t lost;    /* taker writes, owner reads */
 	bool fence;               /* constant */
 	uint32_t budget;          /* owner: of the fiber that runs */
+	/* Taker, then owner once lost: how its fiber holds the thread. */
+	bool computes;
+	uint32_t stuck_site; /* see run/trace.h */
+	weft_time stuck_since;
 	_Atomic pid_t tid; /* atomic: the kernel's number of the thread, or 0 */
 	struct wf_worker *worker; /* constant between two takeovers */
 };

@@ -23,7 +23,9 @@
 #include "os/feature.h"
 #include "os/stack.h"
 #include "run/fault.h"
+#include "run/sample.h"
 #include "run/sentinel.h"
+#include "run/trace.h"
 #include "run/watch.h"
 #include "run/worker.h"
 
@@ -223,8 +225,11 @@ static int begin(const struct weft_options *o)
 
 static int begin_threads(const struct weft_options *o)
 {
-	int r = wf_watch_begin();
+	int r;
 
+	if (wf_trace_begin())
+		wf_sample_begin();
+	r = wf_watch_begin();
 	if (r < 0)
 		return r;
 	r = wf_sentinel_begin(o->stuck_threads);
@@ -235,6 +240,7 @@ static int begin_threads(const struct weft_options *o)
 
 static void end(void)
 {
+	wf_sample_end();
 	wf_offload_end();
 	end_workers(wf_runtime.count);
 	atom_store_rlx(&wf_runtime.stopping, false);

@@ -10,6 +10,7 @@
 #include "core/sched.h"
 #include "os/clock.h"
 #include "os/thread.h"
+#include "run/trace.h"
 #include "run/watch.h"
 
 #define GLANCE WEFT_MSEC(1) /* between two looks, if a CPU is idle */
@@ -69,23 +70,18 @@ static void note(struct sight *s, struct wf_worker *w, weft_time now)
 	s->cpu = wf_thread_cpu(tid);
 }
 
-/* How long the worker may be in one fiber. */
-static weft_time patience(struct wf_worker *w, bool idle)
+/* How much of a CPU the worker may use for one fiber. */
+static weft_time patience(bool wanted)
 {
-	if (idle && worker_waiting(w))
-		return GLANCE / 2;
-	return PATIENCE + PATIENCE * wf_watch_lost() / wf_runtime.count;
+	uint32_t n = wf_watch_computing();
+
+	return wanted ? GLANCE / 2 : PATIENCE + PATIENCE * n / wf_runtime.count;
 }
 
-/* Computing all the time, or asleep in the kernel; else it was preempted. */
-static bool holds_its_thread(const struct sight *s, weft_time now,
-			     weft_time enough)
+/* Asleep in the kernel, and not only without a CPU. */
+static bool blocks(const struct sight *s, pid_t tid, weft_time used,
+		   weft_time now)
 {
-	pid_t tid = atom_load_rlx(&s->carrier->tid);
-	weft_time used = wf_thread_cpu(tid) - s->cpu;
-
-	if (used >= enough)
-		return true;
 	switch (wf_thread_state(tid)) {
 	case WF_BLOCKS:
 		return true;
@@ -94,6 +90,23 @@ static bool holds_its_thread(const struct sight *s, weft_time now,
 	default:
 		return false;
 	}
+}
+
+/* A thread that has merely been preempted keeps its worker. */
+static void take_if_held(struct wf_worker *w, const struct sight *s, bool idle,
+			 weft_time now)
+{
+	struct wf_carrier *c = s->carrier;
+	pid_t tid = atom_load_rlx(&c->tid);
+	bool wanted = idle && worker_waiting(w);
+	weft_time used = wf_thread_cpu(tid) - s->cpu;
+	bool computes = used >= patience(wanted);
+
+	if (!computes && !((wanted || now - s->since >= PATIENCE) &&
+			   blocks(s, tid, used, now)))
+		return;
+	wf_trace_stuck(c, s->since, computes);
+	wf_watch_take(w, computes);
 }
 
 /* What others may serve, behind a fiber that does not end: let one do so. */
@@ -107,17 +120,14 @@ static void offer(struct wf_worker *w, weft_time now)
 static void look_at(struct wf_worker *w, struct sight *s, bool idle,
 		    weft_time now)
 {
-	weft_time enough = patience(w, idle);
-
 	if (moved(s, w)) {
 		note(s, w, now);
 		return;
 	}
 	if (idle)
 		offer(w, now);
-	if (now - s->since >= enough && wf_watch_lost() < limit &&
-	    holds_its_thread(s, now, enough))
-		wf_watch_takeover(w);
+	if (wf_watch_lost() < limit)
+		take_if_held(w, s, idle, now);
 }
 
 /* --- all of them --- */

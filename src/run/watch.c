@@ -12,6 +12,8 @@
 #include "os/feature.h"
 #include "os/futex.h"
 #include "os/thread.h"
+#include "run/sample.h"
+#include "run/trace.h"
 #include "run/worker.h"
 
 #define GIVEN     1u
@@ -30,8 +32,9 @@ static struct wf_spin lock;
 static struct wf_list threads, spares;
 static struct wf_list ended; /* by spare_link: to be joined */
 static uint32_t spare_count;
-static struct thread *first;  /* of the caller of weft_run() */
-static _Atomic uint32_t lost; /* threads whose worker has been taken */
+static struct thread *first;       /* of the caller of weft_run() */
+static _Atomic uint32_t lost;      /* threads whose worker has been taken */
+static _Atomic uint32_t computing; /* of those */
 static _Atomic uint64_t takeovers;
 static _Atomic bool taking; /* atomic: somebody is in wf_watch_takeover() */
 
@@ -61,6 +64,9 @@ static bool become_spare(struct thread *t)
 	atom_store_rlx(&t->carrier.lost, 0);
 	atom_store_rlx(&t->given, wf_worker_over() ? DISMISSED : 0);
 	atom_sub_rlx(&lost, 1);
+	atom_sub_rlx(&computing, t->carrier.computes);
+	t->carrier.computes = false;
+	wf_trace_freed(&t->carrier);
 	spin_lock(&lock);
 	wanted = !t->own || spare_count < wf_runtime.count;
 	if (wanted)
@@ -95,6 +101,8 @@ static void carry(struct thread *t)
 	atom_store_rlx(&t->carrier.tid, wf_thread_id());
 	if (wf_altstack_begin(&altstack) < 0)
 		wf_say("no memory to report stack overflows from one thread");
+	if (wf_sample_there())
+		wf_sample_unblock();
 	while (await_worker(t) && !wf_worker_run(&t->carrier))
 		if (!become_spare(t))
 			break;
@@ -196,8 +204,9 @@ static void join_ended(void)
 	} while (n);
 }
 
-static int take_over(struct wf_worker *w)
+static int take_over(struct wf_worker *w, bool computes)
 {
+	struct wf_carrier *c = atom_load_rlx(&w->carrier);
 	struct thread *t;
 	int error = 0;
 
@@ -207,24 +216,27 @@ static int take_over(struct wf_worker *w)
 		t = thread_make(&error);
 	if (!t)
 		return error;
-	if (!wf_carrier_take(atom_load_rlx(&w->carrier))) {
+	c->computes = computes;
+	if (!wf_carrier_take(c)) {
+		c->computes = false;
 		spare_return(t);
 		return -EBUSY;
 	}
 	atom_add_rlx(&lost, 1);
+	atom_add_rlx(&computing, computes);
 	atom_add_rlx(&takeovers, 1);
 	give(t, w);
 	return 0;
 }
 
-int wf_watch_takeover(struct wf_worker *w)
+int wf_watch_take(struct wf_worker *w, bool computes)
 {
 	int r;
 
 	/* acquire [one-taker] */
 	if (atom_swap_acq(&taking, true))
 		return -EBUSY;
-	r = take_over(w);
+	r = take_over(w, computes);
 	/* release [one-taker] */
 	atom_store_rel(&taking, false);
 	return r;
@@ -233,6 +245,11 @@ int wf_watch_takeover(struct wf_worker *w)
 uint32_t wf_watch_lost(void)
 {
 	return atom_load_rlx(&lost);
+}
+
+uint32_t wf_watch_computing(void)
+{
+	return atom_load_rlx(&computing);
 }
 
 uint64_t wf_watch_takeovers(void)
@@ -302,6 +319,7 @@ int wf_watch_begin(void)
 	wf_worker_at_over = dismiss;
 	atom_store_rlx(&takeovers, 0);
 	atom_store_rlx(&lost, 0);
+	atom_store_rlx(&computing, 0);
 	first = thread_new(false);
 	if (!first)
 		return -ENOMEM;

@@ -42,10 +42,19 @@ void wf_watch_forget(void);
  * Errors: -EBUSY its thread is not in a fiber, or another takeover goes on;
  * -EAGAIN, -ENOMEM no thread.
  */
-int wf_watch_takeover(struct wf_worker *w);
+int wf_watch_take(struct wf_worker *w, bool computes);
 
-/* Threads that have lost their worker and are still in its fiber. */
+static inline int wf_watch_takeover(struct wf_worker *w)
+{
+	return wf_watch_take(w, false);
+}
+
+/*
+ * Threads that have lost their worker and are still in its fiber, and those of
+ * them that computed when they lost it.
+ */
 uint32_t wf_watch_lost(void);
+uint32_t wf_watch_computing(void);
 
 /* Takeovers since the runtime began. */
 uint64_t wf_watch_takeovers(void);

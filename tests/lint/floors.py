@@ -31,7 +31,7 @@ HOUSE = [
              " scope"},
     {"sync": "sem mutex cond rwlock once group notify chan select",
      "io": "fdtab source offload attempt io socket poll reader resolve net"},
-    {"run": "sample worker fault watch sentinel runtime stats dump"},
+    {"run": "sample trace worker fault watch sentinel runtime stats dump"},
     {"posix": ""},
 ]
 
