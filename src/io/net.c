@@ -128,9 +128,9 @@ static int resolve(const char *address, const struct weft_net_options *o,
 
 /* --- sockets --- */
 
-static void set(int fd, int level, int name, int value)
+static int set(int fd, int level, int name, int value)
 {
-	setsockopt(fd, level, name, &value, sizeof value);
+	return (int)wf_call(setsockopt, fd, level, name, &value, sizeof value);
 }
 
 /* Nothing here is worth failing for. */
@@ -158,42 +158,58 @@ static int make_socket(int family, int protocol,
 /* A descriptor is kept if all went well, else closed. */
 static int keep_or_close(int fd, int r)
 {
-	if (r == 0)
-		r = wf_source_adopt(fd, NULL);
-	if (r == 0)
-		return fd;
-	wf_call(close, fd);
+	if (r < 0) {
+		wf_call(close, fd);
+		return r;
+	}
+	wf_source_adopt(fd, NULL);
+	return fd;
+}
+
+static int bind_to(int fd, const void *addr, socklen_t size)
+{
+	int r;
+
+	while ((r = (int)wf_call(bind, fd, addr, size)) == -EINTR)
+		;
 	return r;
 }
 
 /* --- listening --- */
 
-static int bind_and_listen(int fd, const struct sockaddr *addr, socklen_t size,
-			   const struct weft_net_options *o)
+static int listen_bound(int fd, const struct weft_net_options *o)
 {
-	int r = (int)wf_call(bind, fd, addr, size);
+	if (type_of(o) == SOCK_DGRAM)
+		return 0;
+	return (int)wf_call(listen, fd, o->backlog ? o->backlog : SOMAXCONN);
+}
 
-	if (r == 0 && type_of(o) != SOCK_DGRAM)
-		r = (int)wf_call(listen, fd,
-				 o->backlog ? o->backlog : SOMAXCONN);
+static int set_listener(int fd, int family, const struct weft_net_options *o)
+{
+	int r = 0;
+
+	if (type_of(o) == SOCK_STREAM)
+		r = set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (r == 0 && o->reuse_port)
+		r = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (r == 0 && family == AF_INET6)
+		r = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, o->v6_only != 0);
 	return r;
 }
 
 static int listen_ip_once(const struct addrinfo *a,
 			  const struct weft_net_options *o)
 {
-	int fd = make_socket(a->ai_family, a->ai_protocol, o);
+	int fd = make_socket(a->ai_family, a->ai_protocol, o), r;
 
 	if (fd < 0)
 		return fd;
-	if (type_of(o) == SOCK_STREAM)
-		set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	if (o->reuse_port)
-		set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-	if (a->ai_family == AF_INET6)
-		set(fd, IPPROTO_IPV6, IPV6_V6ONLY, o->v6_only != 0);
-	return keep_or_close(fd,
-			     bind_and_listen(fd, a->ai_addr, a->ai_addrlen, o));
+	r = set_listener(fd, a->ai_family, o);
+	if (r == 0)
+		r = bind_to(fd, a->ai_addr, a->ai_addrlen);
+	if (r == 0)
+		r = listen_bound(fd, o);
+	return keep_or_close(fd, r);
 }
 
 /* The address of every interface is tried as IPv6 first: it takes both. */
@@ -212,21 +228,61 @@ static int listen_ip(const char *address, const struct weft_net_options *o)
 	return fd;
 }
 
-/* Left behind by a process that is gone: a socket where nobody answers. */
-static bool stale(const struct sockaddr_un *un, socklen_t size, int type)
+/* What is bound to the name, if it has one in the file system. */
+static int remove_name(const struct sockaddr_un *un)
+{
+	if (un->sun_path[0] == '\0')
+		return 0;
+	return (int)wf_call(unlinkat, AT_FDCWD, un->sun_path, 0);
+}
+
+/* What connecting gives: -ECONNREFUSED if nobody answers there. */
+static int try_name(const struct sockaddr_un *un, socklen_t size, int type)
+{
+	long fd = wf_call(socket, AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			  0),
+	     r;
+
+	if (fd < 0)
+		return (int)fd;
+	while ((r = wf_call(connect, fd, un, size)) == -EINTR)
+		;
+	wf_call(close, fd);
+	return (int)r;
+}
+
+/* Remove a socket that a process has left behind which is gone. */
+static int remove_stale(const struct sockaddr_un *un, socklen_t size, int type)
 {
 	struct stat st;
-	long fd, r;
+	int r;
 
 	if (un->sun_path[0] == '\0' || stat(un->sun_path, &st) < 0 ||
 	    !S_ISSOCK(st.st_mode))
-		return false;
-	fd = wf_call(socket, AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return false;
-	r = wf_call(connect, fd, un, size);
-	wf_call(close, fd);
-	return r == -ECONNREFUSED;
+		return -EADDRINUSE;
+	r = try_name(un, size, type);
+	switch (r) {
+	case -ECONNREFUSED:
+		return remove_name(un);
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOBUFS:
+	case -ENOMEM:
+		return r;
+	default:
+		return -EADDRINUSE;
+	}
+}
+
+static int bind_unix(int fd, const struct sockaddr_un *un, socklen_t size,
+		     int type)
+{
+	int r = bind_to(fd, un, size);
+
+	if (r != -EADDRINUSE)
+		return r;
+	r = remove_stale(un, size, type);
+	return r == 0 ? bind_to(fd, un, size) : r;
 }
 
 static int listen_unix(const char *path, const struct weft_net_options *o)
@@ -240,10 +296,12 @@ static int listen_unix(const char *path, const struct weft_net_options *o)
 	fd = make_socket(AF_UNIX, 0, o);
 	if (fd < 0)
 		return fd;
-	r = bind_and_listen(fd, (struct sockaddr *)&un, size, o);
-	if (r == -EADDRINUSE && stale(&un, size, type_of(o)) &&
-	    unlink(un.sun_path) == 0)
-		r = bind_and_listen(fd, (struct sockaddr *)&un, size, o);
+	r = bind_unix(fd, &un, size, type_of(o));
+	if (r < 0)
+		return keep_or_close(fd, r);
+	r = listen_bound(fd, o);
+	if (r < 0)
+		remove_name(&un);
 	return keep_or_close(fd, r);
 }
 
@@ -281,11 +339,11 @@ static int take_passed(int fd)
 	if (taken(fd))
 		return -EADDRINUSE;
 	r = (int)wf_call(fcntl, fd, F_SETFL, flags | O_NONBLOCK);
-	if (r == 0)
-		wf_call(fcntl, fd, F_SETFD, FD_CLOEXEC);
-	if (r == 0)
-		r = wf_source_adopt(fd, NULL);
-	return r < 0 ? r : fd;
+	if (r < 0)
+		return r;
+	wf_call(fcntl, fd, F_SETFD, FD_CLOEXEC);
+	wf_source_adopt(fd, NULL);
+	return fd;
 }
 
 /* "systemd" or "systemd:N". */
@@ -330,8 +388,8 @@ static bool is_passed(int fd, const char *address)
 	if (weft_local_address(fd, text, sizeof text) < 0 ||
 	    !same_address(address, text))
 		return false;
-	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
-	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+	wf_call(getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size);
+	wf_call(getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
 	return listens || type == SOCK_DGRAM;
 }
 
@@ -395,7 +453,7 @@ static int bind_own(int fd, const struct weft_net_options *o, int family,
 			       deadline);
 	if (r < 0)
 		return r;
-	r = (int)wf_call(bind, fd, own->ai_addr, own->ai_addrlen);
+	r = bind_to(fd, own->ai_addr, own->ai_addrlen);
 	freeaddrinfo(own);
 	return r;
 }
@@ -404,10 +462,9 @@ static int bind_own(int fd, const struct weft_net_options *o, int family,
 static int connect_or_close(int fd, const struct sockaddr *addr, socklen_t size,
 			    weft_time deadline)
 {
-	int r = keep_or_close(fd, 0);
+	int r;
 
-	if (r < 0)
-		return r;
+	wf_source_adopt(fd, NULL);
 	r = weft_connect_until(fd, addr, size, deadline);
 	if (r == 0)
 		return fd;
