@@ -118,7 +118,7 @@ static long ask_and_move(struct wf_source *s, const struct transfer *t)
 	if (n == 0 && !may(s->fd, t))
 		return -EBADF;
 	if (n <= 0)
-		return n == 0 || n == -EINTR ? -EAGAIN : n;
+		return n == 0 ? -EAGAIN : n;
 	return t->write ? polled_write(s, t) : plain(s->fd, t);
 }
 

@@ -28,12 +28,16 @@ static bool blocks(struct wf_source *s)
 	return !s->nonblock && !(wf_call(fcntl, s->fd, F_GETFL) & O_NONBLOCK);
 }
 
-static bool connection_waits(int fd)
+/* 1 if something in `events` is there, 0 if not.  An interrupt says neither. */
+static long ask(int fd, short events)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct pollfd p = {.fd = fd, .events = events};
 	struct timespec none = {0};
+	long n;
 
-	return wf_call(ppoll, &p, 1, &none) > 0;
+	while ((n = wf_call(ppoll, &p, 1, &none)) == -EINTR)
+		;
+	return n;
 }
 
 /* A connection that failed before it was accepted is none of our business. */
@@ -89,15 +93,18 @@ static long accept_error(struct wf_source *s)
 static long attempt_accept(struct wf_source *s, struct wf_attempt *attempt)
 {
 	struct accept *a = container_of(attempt, struct accept, attempt);
-	long r = -EAGAIN;
+	long r;
 
 	if (likely(!blocks(s)))
 		return accept_once(s, a);
 	if (!listens(s->fd))
 		return accept_error(s);
 	spin_lock(&s->lock);
-	if (connection_waits(s->fd))
+	r = ask(s->fd, POLLIN);
+	if (r > 0)
 		r = accept_once(s, a);
+	else if (r == 0)
+		r = -EAGAIN;
 	spin_unlock(&s->lock);
 	return r;
 }
@@ -121,17 +128,6 @@ static long accept_on(struct wf_source *s, struct accept *a)
 	return r;
 }
 
-/* The new descriptor is of the listener's kind. */
-static int adopt(int fd, const struct wf_source *listener)
-{
-	int r = wf_source_adopt(fd, listener);
-
-	if (r == 0)
-		return fd;
-	wf_call(close, fd);
-	return r;
-}
-
 int weft_accept_until(int fd, struct sockaddr *addr, socklen_t *addrlen,
 		      weft_time deadline)
 {
@@ -148,7 +144,7 @@ int weft_accept_until(int fd, struct sockaddr *addr, socklen_t *addrlen,
 		return (int)r;
 	r = accept_on(s, &a);
 	if (r >= 0)
-		r = adopt((int)r, s);
+		wf_source_adopt((int)r, s);
 	wf_source_leave(s);
 	wf_budget_spend();
 	return (int)r;
@@ -189,14 +185,13 @@ static long connect_nonblock(struct wf_source *s, const struct sockaddr *addr,
 static long attempt_finish(struct wf_source *s, struct wf_attempt *a)
 {
 	struct connect *c = container_of(a, struct connect, attempt);
-	struct pollfd p = {.fd = s->fd, .events = POLLOUT};
-	struct timespec none = {0};
 	socklen_t size = sizeof c->error;
+	long r = ask(s->fd, POLLOUT);
 
-	if (wf_call(ppoll, &p, 1, &none) <= 0)
-		return -EAGAIN;
-	wf_call(getsockopt, s->fd, SOL_SOCKET, SO_ERROR, &c->error, &size);
-	return -c->error;
+	if (r <= 0)
+		return r == 0 ? -EAGAIN : r;
+	r = wf_call(getsockopt, s->fd, SOL_SOCKET, SO_ERROR, &c->error, &size);
+	return r < 0 ? r : -c->error;
 }
 
 static long finish_connecting(struct wf_source *s, weft_time deadline)
@@ -212,16 +207,26 @@ static long connect_on(struct wf_source *s, const struct sockaddr *addr,
 {
 	weft_time delay = BACKOFF_FIRST / 5;
 	uint64_t seen = source_ready(s);
+	bool interrupted = false;
 	long r;
-	int waited;
+	int waited = 0;
 
-	/* EAGAIN: a Unix listener's queue is full, which no event ends. */
-	while ((r = connect_nonblock(s, addr, addrlen)) == -EAGAIN) {
-		waited = wf_back_off(s, &delay, deadline);
-		if (waited < 0)
-			return waited;
+	while (waited == 0) {
+		r = connect_nonblock(s, addr, addrlen);
+		/* It may have begun, or may not: the next one says. */
+		if (r == -EINTR)
+			interrupted = true;
+		/* A Unix listener's queue is full, which no event ends. */
+		else if (r == -EAGAIN)
+			waited = wf_back_off(s, &delay, deadline);
+		else
+			break;
 	}
-	if (r != -EINPROGRESS && r != -EINTR)
+	if (waited < 0)
+		return waited;
+	if (interrupted && r == -EISCONN)
+		return 0;
+	if (r != -EINPROGRESS && !(interrupted && r == -EALREADY))
 		return r;
 	wf_source_empty(s, WF_OUT, seen);
 	return finish_connecting(s, deadline);

@@ -529,6 +529,9 @@ static int arm_and_link(struct wf_source *s, struct wf_node *node,
 		r = -EBADF;
 	else if (want && !armed(s))
 		r = arm_locked(s);
+	/* No event will tell, so every call has to ask. */
+	if (r < 0)
+		set_ready(s, want, 0, true);
 	if (r == 0 && atom_load_rlx(&s->ready) & source_enders(want))
 		r = 1;
 	if (r == 0)
@@ -670,24 +673,24 @@ static void drop(struct wf_source *s, int fd)
 	leave(s);
 }
 
-int wf_source_adopt(int fd, const struct wf_source *model)
+void wf_source_adopt(int fd, const struct wf_source *model)
 {
 	_Atomic(struct wf_source *) *place = wf_fdtab_place(fd);
 	struct wf_source *s, *stale;
 
 	if (!place)
-		return -ENOMEM;
+		return;
 	s = take_slot();
-	if (!s)
-		return -ENOMEM;
-	atom_store_rlx(&s->kind, WF_SOCKET);
-	s->tcp = model ? model->tcp : is_tcp(fd);
-	s->nonblock = true;
-	begin(s, fd);
+	if (s) {
+		atom_store_rlx(&s->kind, WF_SOCKET);
+		s->tcp = model ? model->tcp : is_tcp(fd);
+		s->nonblock = true;
+		begin(s, fd);
+	}
 	/* release and acquire [source-place] */
 	stale = atom_swap_ar(place, s);
 	if (stale)
 		drop(stale, fd);
-	leave(s);
-	return 0;
+	if (s)
+		leave(s);
 }

@@ -116,10 +116,10 @@ int wf_source_find(int fd, struct wf_source **s);
 
 /*
  * weft has just made this descriptor, O_NONBLOCK, like `model` if that is not
- * NULL: what was known of the number is outdated.
- * Errors: -ENOMEM.
+ * NULL: what was known of the number is outdated.  Without memory it has no
+ * source yet, and its first call makes one, or says so: nothing is lost.
  */
-int wf_source_adopt(int fd, const struct wf_source *model);
+void wf_source_adopt(int fd, const struct wf_source *model);
 
 /*
  * Wait until something in `want` may be ready; 0 wakes only at the end of the
