@@ -1,0 +1,700 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_failing.c - each call that may fail, failed in turn: in the start of a
+ * runtime and in everything that is done for the first time.
+ *
+ * A scenario is run with its first fallible call failing, then with its second,
+ * and so on until it ends before any has failed.  Each time it must either work
+ * or say with what it was refused; and then a conversation over a new
+ * connection works, the next runtime too, and nothing is left over.
+ */
+#include "support/fail.h"
+#include "support/io.h"
+#include "support/thread.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+TestSuite(failing, .timeout = 15 * T_SLOW);
+
+#define BIG_STACK ((size_t)8 << 20)
+
+/* --- a conversation --- */
+
+static const char words[] = "warp and weft";
+
+/* Owns the listener; whatever fails, the peer is told by a close. */
+static void *answer(void *arg)
+{
+	int lfd = (int)(intptr_t)arg, fd = weft_accept(lfd, NULL, NULL), r = fd;
+	char buf[sizeof words];
+
+	T_CHECK(weft_close(lfd) == 0);
+	if (fd < 0)
+		return (void *)(intptr_t)r;
+	r = weft_read_full(fd, buf, sizeof buf, NULL);
+	if (r == 0)
+		r = weft_write_all(fd, buf, sizeof buf, NULL);
+	T_CHECK(weft_close(fd) == 0);
+	return (void *)(intptr_t)r;
+}
+
+static int ask(const char *address)
+{
+	char buf[sizeof words] = "";
+	int fd = weft_dial(address, NULL), r;
+
+	if (fd < 0)
+		return fd;
+	r = weft_write_all(fd, words, sizeof words, NULL);
+	if (r == 0)
+		r = weft_read_full(fd, buf, sizeof buf, NULL);
+	T_CHECK(r < 0 || memcmp(buf, words, sizeof words) == 0);
+	T_CHECK(weft_close(fd) == 0);
+	return r;
+}
+
+/* What an end sees of the other's failure. */
+static bool consequence(int r)
+{
+	return r == 0 || r == -ECONNRESET || r == -EPIPE || r == -ENODATA ||
+	       r == -ECONNREFUSED || r == -ECANCELED;
+}
+
+static int ask_who_answers(int lfd, const char *address)
+{
+	struct weft_fiber *f;
+	int r = weft_spawn(&f, NULL, answer, (void *)(intptr_t)lfd);
+	void *answered = NULL;
+
+	if (r < 0) {
+		T_CHECK(weft_close(lfd) == 0);
+		return r;
+	}
+	r = ask(address);
+	if (r < 0)
+		weft_cancel(f);
+	while (weft_join(f, &answered) == -ENOMEM)
+		; /* on a thread, which has to have a handle */
+	return consequence(r) ? (int)(intptr_t)answered : r;
+}
+
+static int converse(const char *address)
+{
+	char at[WEFT_ADDRESS_MAX];
+	int lfd = weft_listen(address, NULL);
+
+	if (lfd < 0)
+		return lfd;
+	T_CHECK(weft_local_address(lfd, at, sizeof at) > 0);
+	return ask_who_answers(lfd, at);
+}
+
+/* --- scenarios --- */
+
+struct scenario {
+	const char *name;
+	unsigned workers;
+	int (*fn)(size_t which);
+	size_t which;
+};
+
+static int over_tcp(size_t which)
+{
+	(void)which;
+	return converse("127.0.0.1:0");
+}
+
+static int over_tcp6(size_t which)
+{
+	(void)which;
+	return converse("[::1]:0");
+}
+
+/* The second time it replaces what the first has left. */
+static int over_unix(size_t which)
+{
+	char path[64];
+	int r = 0;
+
+	(void)which;
+	snprintf(path, sizeof path, "unix:/tmp/weft-failing-%d", getpid());
+	for (int i = 0; i < 2 && r == 0; i++)
+		r = converse(path);
+	unlink(path + 5);
+	return r;
+}
+
+/* A name that could not be listened on is free again. */
+static int listen_unix(size_t which)
+{
+	char path[64];
+	int fd;
+
+	(void)which;
+	snprintf(path, sizeof path, "unix:/tmp/weft-failing-%d", getpid());
+	fd = weft_listen(path, NULL);
+	if (fd < 0) {
+		T_CHECK(unlink(path + 5) < 0 && errno == ENOENT);
+		return fd;
+	}
+	T_CHECK(weft_close(fd) == 0);
+	T_CHECK(unlink(path + 5) == 0);
+	return 0;
+}
+
+static int reuse_port(size_t which)
+{
+	struct weft_net_options o = {.reuse_port = 1, .v6_only = 1};
+	int value = 0, fd = weft_listen("[::1]:0", &o);
+	socklen_t size = sizeof value;
+
+	(void)which;
+	if (fd < 0)
+		return fd;
+	T_CHECK(getsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &value, &size) == 0);
+	T_CHECK(value == 1);
+	T_CHECK(weft_close(fd) == 0);
+	return 0;
+}
+
+static void *itself(void *arg)
+{
+	return arg;
+}
+
+static int spawn_and_join(const struct weft_attr *attr)
+{
+	struct weft_fiber *f;
+	void *result;
+	int r = weft_spawn(&f, attr, itself, &f);
+
+	if (r < 0)
+		return r;
+	while ((r = weft_join(f, &result)) == -ENOMEM)
+		;
+	T_CHECK(r == 0 && result == &f);
+	return 0;
+}
+
+static int spawn(size_t which)
+{
+	struct weft_attr big = {.stack_size = BIG_STACK}, pinned = {.pin = 1};
+	int r = spawn_and_join(NULL);
+
+	(void)which;
+	if (r == 0)
+		r = spawn_and_join(&big);
+	if (r == 0)
+		r = spawn_and_join(&pinned);
+	return r;
+}
+
+struct reading {
+	int fd;
+	_Atomic bool over;
+};
+
+static void *read_words(void *arg)
+{
+	struct reading *reading = arg;
+	char buf[sizeof words] = "";
+	ssize_t n = weft_read(reading->fd, buf, sizeof buf);
+
+	T_CHECK(n < 0 || memcmp(buf, words, sizeof words) == 0);
+	atomic_store(&reading->over, true);
+	return (void *)(intptr_t)(n < 0 ? n : 0);
+}
+
+/* A read that has to wait, and then a write. */
+static int meet(int in, int out)
+{
+	struct reading reading = {.fd = in};
+	struct weft_fiber *f;
+	void *result = NULL;
+	int r = weft_spawn(&f, NULL, read_words, &reading);
+
+	if (r < 0)
+		return r;
+	while (!t_waiters(in) && !atomic_load(&reading.over))
+		weft_yield();
+	r = weft_write_all(out, words, sizeof words, NULL);
+	if (r < 0)
+		weft_cancel(f);
+	T_CHECK(weft_join(f, &result) == 0);
+	return consequence(r) ? (int)(intptr_t)result : r;
+}
+
+static int first_io(size_t kind)
+{
+	int fd[2], r;
+
+	T_CHECK(t_kinds[kind].make(fd) == 0);
+	r = meet(fd[0], fd[1]);
+	T_CHECK(weft_close(fd[0]) == 0);
+	T_CHECK(weft_close(fd[1]) == 0);
+	return r;
+}
+
+static int on_eventfd(size_t which)
+{
+	uint64_t value = 7;
+	int fd = eventfd(0, EFD_CLOEXEC), r;
+
+	(void)which;
+	r = (int)weft_write(fd, &value, sizeof value);
+	if (r > 0)
+		r = (int)weft_read(fd, &value, sizeof value);
+	T_CHECK(r < 0 || value == 7);
+	T_CHECK(weft_close(fd) == 0);
+	return r < 0 ? r : 0;
+}
+
+static int on_file(size_t which)
+{
+	char name[] = "/tmp/weft-failing-XXXXXX", buf[sizeof words] = "";
+	int fd = mkstemp(name), r;
+
+	(void)which;
+	T_CHECK(unlink(name) == 0);
+	r = weft_write_all(fd, words, sizeof words, NULL);
+	T_CHECK(lseek(fd, 0, SEEK_SET) == 0);
+	if (r == 0)
+		r = weft_read_full(fd, buf, sizeof buf, NULL);
+	T_CHECK(r < 0 || memcmp(buf, words, sizeof words) == 0);
+	T_CHECK(weft_close(fd) == 0);
+	return r;
+}
+
+#define PIPES 40 /* more than poll has room for on its stack */
+
+static int poll_pipes(struct pollfd *fds, int last)
+{
+	struct t_task task = {0};
+	int r = weft_spawn(&task.fiber, NULL, itself, NULL);
+
+	if (r < 0)
+		return r;
+	t_task_end(&task);
+	r = weft_poll_until(fds, PIPES, weft_after(WEFT_USEC(1)));
+	if (r < 0)
+		return r;
+	T_CHECK(r == 0);
+	r = (int)weft_write(last, "x", 1);
+	if (r < 0)
+		return r;
+	r = weft_poll(fds, PIPES);
+	T_CHECK(r < 0 || (r == 1 && fds[PIPES - 1].revents == POLLIN));
+	return r < 0 ? r : 0;
+}
+
+static int poll_many(size_t which)
+{
+	struct pollfd fds[PIPES];
+	int fd[PIPES][2], r;
+
+	(void)which;
+	for (int i = 0; i < PIPES; i++) {
+		T_CHECK(pipe2(fd[i], O_CLOEXEC) == 0);
+		fds[i] = (struct pollfd){.fd = fd[i][0], .events = POLLIN};
+	}
+	r = poll_pipes(fds, fd[PIPES - 1][1]);
+	for (int i = 0; i < PIPES; i++) {
+		T_CHECK(weft_close(fd[i][0]) == 0);
+		T_CHECK(weft_close(fd[i][1]) == 0);
+	}
+	return r;
+}
+
+static int read_lines(size_t which)
+{
+	struct weft_reader reader;
+	char buf[64], *line;
+	int fd[2], r;
+
+	(void)which;
+	T_CHECK(t_pair(fd) == 0);
+	weft_reader_init(&reader, fd[0], buf, sizeof buf);
+	r = weft_write_all(fd[1], "warp\nweft\n", 10, NULL);
+	for (int i = 0; i < 2 && r == 0; i++) {
+		ssize_t n = weft_reader_line(&reader, &line);
+
+		T_CHECK(n < 0 || (n == 5 && line[0] == 'w'));
+		r = n < 0 ? (int)n : 0;
+	}
+	T_CHECK(weft_close(fd[0]) == 0);
+	T_CHECK(weft_close(fd[1]) == 0);
+	return r;
+}
+
+static int resolve(size_t which)
+{
+	static const char *const hosts[] = {"127.0.0.1", "localhost"};
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list;
+	int r = weft_resolve(hosts[which], "80", &hints, &list);
+
+	if (r == 0)
+		freeaddrinfo(list);
+	return r;
+}
+
+static void *block(void *arg)
+{
+	void *result = NULL;
+
+	T_CHECK(weft_self() != NULL);
+	if (weft_blocking(itself, arg, &result) == 0)
+		return result;
+	return NULL;
+}
+
+/* Two at a time, so that two threads are made. */
+static int blocking(size_t which)
+{
+	struct weft_fiber *f;
+	void *result = NULL;
+	int one, r = weft_spawn(&f, NULL, block, &one);
+
+	(void)which;
+	if (r < 0)
+		return r;
+	r = weft_blocking(itself, &one, &result);
+	T_CHECK(r < 0 || result == &one);
+	T_CHECK(weft_join(f, &result) == 0);
+	if (r == 0 && result != &one)
+		r = -EAGAIN;
+	return r;
+}
+
+#define LOCALS 8 /* more than a fiber has room for */
+
+static int locals(size_t which)
+{
+	struct weft_local local[LOCALS];
+	int r = 0;
+
+	(void)which;
+	for (int i = 0; i < LOCALS; i++)
+		T_CHECK(weft_local_create(&local[i], NULL) == 0);
+	for (int i = 0; i < LOCALS && r == 0; i++)
+		r = weft_local_set(&local[i], &local[i]);
+	for (int i = 0; i < LOCALS; i++) {
+		T_CHECK(r < 0 || weft_local_get(&local[i]) == &local[i]);
+		T_CHECK(weft_local_delete(&local[i]) == 0);
+	}
+	return r;
+}
+
+static int many_fibers(size_t count)
+{
+	struct weft_fiber *f[1024];
+	size_t made = 0;
+	int r = 0;
+
+	while (made < count &&
+	       (r = weft_spawn(&f[made], NULL, itself, NULL)) == 0)
+		made++;
+	while (made--)
+		T_CHECK(weft_join(f[made], NULL) == 0);
+	return r;
+}
+
+/* All of it on a thread beside the runtime. */
+struct outside {
+	int (*fn)(size_t which);
+	int result;
+};
+
+static void *call_outside(void *arg)
+{
+	struct outside *o = arg;
+
+	o->result = o->fn(0);
+	return NULL;
+}
+
+static int from_thread(int (*fn)(size_t which))
+{
+	struct outside o = {.fn = fn};
+	struct t_thread t = {
+		.fn = call_outside, .arg = &o, .waiter = wf_self()};
+	int r = pthread_create(&t.id, NULL, t_thread_main, &t);
+
+	if (r)
+		return -r;
+	t_thread_end(&t);
+	return o.result;
+}
+
+static int tcp_from_thread(size_t which)
+{
+	(void)which;
+	return from_thread(over_tcp);
+}
+
+static int spawn_from_thread(size_t which)
+{
+	(void)which;
+	return from_thread(spawn);
+}
+
+static int poll_from_thread(size_t which)
+{
+	(void)which;
+	return from_thread(poll_many);
+}
+
+static struct scenario scenarios[] = {
+	{"TCP", 1, over_tcp, 0},
+	{"TCP, two workers", 2, over_tcp, 0},
+	{"TCP, from a thread", 1, tcp_from_thread, 0},
+	{"IPv6", 1, over_tcp6, 0},
+	{"Unix", 1, over_unix, 0},
+	{"Unix, only listening", 1, listen_unix, 0},
+	{"reuse port", 1, reuse_port, 0},
+	{"spawn", 1, spawn, 0},
+	{"spawn, from a thread", 2, spawn_from_thread, 0},
+	{"many fibers", 2, many_fibers, 1000},
+	{"TCP pair", 1, first_io, 0},
+	{"Unix stream", 1, first_io, 1},
+	{"Unix datagram", 1, first_io, 2},
+	{"Unix seqpacket", 1, first_io, 3},
+	{"UDP", 1, first_io, 4},
+	{"pipe", 1, first_io, 5},
+	{"FIFO", 1, first_io, 6},
+	{"pty", 1, first_io, 7},
+	{"eventfd", 1, on_eventfd, 0},
+	{"file", 1, on_file, 0},
+	{"poll", 1, poll_many, 0},
+	{"poll, from a thread", 1, poll_from_thread, 0},
+	{"reader", 1, read_lines, 0},
+	{"resolve a number", 1, resolve, 0},
+	{"resolve a name", 1, resolve, 1},
+	{"blocking", 1, blocking, 0},
+	{"locals", 1, locals, 0},
+};
+
+/* --- one life --- */
+
+struct life {
+	const struct scenario *scenario; /* NULL: only the start fails */
+	unsigned workers;
+	unsigned n, way;
+	int result, injected;
+};
+
+/*
+ * What nobody is told: an interrupt, another peer's failure.  A pool that has
+ * no memory for a thread has no thread, and a file that has no thread says that
+ * it has no memory, as -EAGAIN means something else there.
+ */
+static bool explained(const struct life *l)
+{
+	if (l->result == 0)
+		return true;
+	if (l->injected == -EINTR || l->injected == -ECONNABORTED)
+		return false;
+	return l->result == l->injected ||
+	       (l->result == -EAGAIN && l->injected == -ENOMEM) ||
+	       (l->result == -ENOMEM && l->injected == -EAGAIN);
+}
+
+static int first_fiber(void *arg)
+{
+	struct life *l = arg;
+
+	if (l->scenario) {
+		fail_nth(l->n, l->way);
+		l->result = l->scenario->fn(l->scenario->which);
+	}
+	l->injected = fail_stop();
+	T_CHECK(converse("127.0.0.1:0") == 0);
+	return 0;
+}
+
+static int again(void *unused)
+{
+	(void)unused;
+	T_CHECK(converse("127.0.0.1:0") == 0);
+	return 0;
+}
+
+static int tasks(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	int n = -2;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* A thread that has been joined is listed for a moment longer. */
+static void await_tasks(int n)
+{
+	while (tasks() > n)
+		sched_yield();
+}
+
+static void live(struct life *l)
+{
+	struct weft_options o = {.workers = l->workers};
+	int fds = t_fds(), before = tasks(), r;
+	long blocks = fail_allocated();
+
+	if (!l->scenario)
+		fail_nth(l->n, l->way);
+	r = weft_run(&o, first_fiber, l);
+	if (r < 0) {
+		l->result = r;
+		l->injected = fail_stop();
+	}
+	T_CHECK(explained(l));
+	T_CHECK(weft_run(&o, again, NULL) == 0);
+	T_CHECK(t_fds() == fds);
+	T_CHECK(fail_allocated() == blocks);
+	await_tasks(before);
+}
+
+static void report(const struct life *l)
+{
+	const struct t_place *p = t_failed();
+
+	if (p)
+		fprintf(stderr, "%s:%d: %s\n", p->file, p->line, p->what);
+	if (p)
+		fprintf(stderr, "call %u, way %u: injected %d, result %d\n",
+			l->n, l->way, l->injected, l->result);
+}
+
+enum outcome { GONE_ON, AT_END, FAILED };
+
+static enum outcome outcome(const struct life *l)
+{
+	report(l);
+	return t_failed() ? FAILED : l->injected ? GONE_ON : AT_END;
+}
+
+static enum outcome live_here(struct life l)
+{
+	t_reset();
+	live(&l);
+	return outcome(&l);
+}
+
+/* In a process where nothing has been made yet. */
+static enum outcome live_anew(struct life l)
+{
+	pid_t pid = fork();
+	int status = -1;
+
+	if (pid == 0) {
+		t_reset();
+		live(&l);
+		_exit(outcome(&l));
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status)) {
+		fprintf(stderr, "call %u, way %u: status %#x\n", l.n, l.way,
+			(unsigned)status);
+		return FAILED;
+	}
+	return (enum outcome)WEXITSTATUS(status);
+}
+
+/* Every n where that takes no time, else one of so many. */
+static unsigned stride(void)
+{
+	return (unsigned)(20 / t_scale(20));
+}
+
+static void each_call(struct life l, enum outcome (*one)(struct life))
+{
+	uint64_t seed = stride() > 1 ? t_seed() : 0;
+	unsigned failures = 0;
+	enum outcome o;
+
+	for (l.way = 0; l.way < FAIL_CHOICES; l.way++) {
+		l.n = 1 + (unsigned)(t_random(&seed) % stride());
+		for (; (o = one(l)) == GONE_ON; l.n += stride())
+			failures++;
+		cr_assert_eq(o, AT_END);
+	}
+	cr_assert(failures > 0 || stride() > 1);
+}
+
+/* --- tests --- */
+
+Test(failing, a_start_works_or_says_why_not)
+{
+	for (unsigned workers = 1; workers <= 4; workers += 3)
+		each_call((struct life){.workers = workers}, live_anew);
+}
+
+Test(failing, a_start_that_fails_keeps_no_memory)
+{
+	struct life l = {.workers = 4, .n = UINT_MAX};
+	long kept;
+
+	cr_assert_eq(live_here(l), AT_END);
+	kept = fail_mapped();
+	each_call(l, live_here);
+	cr_assert_eq(fail_mapped(), kept);
+}
+
+/* Rows are numbers: addresses are others in the process of a test. */
+#define SCENARIOS (sizeof scenarios / sizeof *scenarios)
+
+static struct criterion_test_params rows(void)
+{
+	static size_t numbers[SCENARIOS];
+
+	for (size_t i = 0; i < SCENARIOS; i++)
+		numbers[i] = i;
+	return cr_make_param_array(size_t, numbers, SCENARIOS);
+}
+
+static struct life life_of(size_t row)
+{
+	const struct scenario *s = &scenarios[row];
+
+	fprintf(stderr, "%s\n", s->name);
+	return (struct life){.scenario = s, .workers = s->workers};
+}
+
+ParameterizedTestParameters(failing, what_is_done_first)
+{
+	return rows();
+}
+
+ParameterizedTest(size_t *row, failing, what_is_done_first)
+{
+	each_call(life_of(*row), live_anew);
+}
+
+ParameterizedTestParameters(failing, what_fails_keeps_no_memory)
+{
+	return rows();
+}
+
+ParameterizedTest(size_t *row, failing, what_fails_keeps_no_memory)
+{
+	struct life l = life_of(*row);
+	long kept;
+
+	l.n = UINT_MAX;
+	cr_assert_eq(live_here(l), AT_END);
+	kept = fail_mapped();
+	each_call(l, live_here);
+	cr_assert_eq(fail_mapped(), kept, "%ld bytes more",
+		     fail_mapped() - kept);
+}
