@@ -21,6 +21,7 @@
 TestSuite(takeover, .timeout = 20 * T_SLOW);
 
 static _Atomic bool stuck, freed;
+static _Atomic uint32_t frees; /* so often has somebody been freed */
 static _Atomic int refusals;
 
 static struct wf_worker *only_worker(void)
@@ -37,25 +38,34 @@ static void be_stuck(void)
 	atomic_store(&freed, false);
 }
 
-static void *take_when_stuck(void *unused)
+/* Unless the sentinel is faster. */
+static void *take_when_stuck(void *frees_before)
 {
+	uint32_t before = (uint32_t)(uintptr_t)frees_before;
 	int r;
 
 	while (!atomic_load(&stuck))
 		sched_yield();
 	atomic_store(&stuck, false);
-	while ((r = wf_watch_takeover(only_worker())) == -EBUSY)
+	while ((r = wf_watch_takeover(only_worker())) == -EBUSY &&
+	       frees == before)
 		sched_yield();
-	T_CHECK(r == 0);
-	return unused;
+	T_CHECK(r == 0 || r == -EBUSY);
+	return NULL;
 }
 
 static void *free_the_stuck(void *unused)
 {
 	T_CHECK(weft_worker() == 0);
 	T_CHECK(weft_sleep(WEFT_USEC(100)) == 0);
+	frees++;
 	atomic_store(&freed, true);
 	return unused;
+}
+
+static void *frees_now(void)
+{
+	return (void *)(uintptr_t)frees;
 }
 
 /*
@@ -67,8 +77,8 @@ static void lose_the_worker(void)
 	struct t_thread taker;
 	struct weft_fiber *f = NULL;
 
+	t_thread_begin(&taker, take_when_stuck, frees_now());
 	T_CHECK(weft_spawn(&f, NULL, free_the_stuck, NULL) == 0);
-	t_thread_begin(&taker, take_when_stuck, NULL);
 	be_stuck();
 	T_CHECK(weft_join(f, NULL) == 0);
 	t_thread_end(&taker);
@@ -113,7 +123,7 @@ ParameterizedTest(struct row *row, takeover, others_run_while_one_is_stuck)
 
 static void lose_it_now(struct t_thread *taker)
 {
-	t_thread_begin(taker, take_when_stuck, NULL);
+	t_thread_begin(taker, take_when_stuck, frees_now());
 	T_CHECK(weft_spawn(NULL, NULL, free_the_stuck, NULL) == 0);
 	be_stuck();
 }
@@ -220,13 +230,13 @@ Test(takeover, a_pinned_fiber_comes_home_to_its_worker)
 }
 
 /* Whoever takes, and whatever its mask: handlers run on no fiber's stack. */
-static void *take_with_all_signals_let_in(void *unused)
+static void *take_with_all_signals_let_in(void *frees_before)
 {
 	sigset_t none;
 
 	sigemptyset(&none);
 	pthread_sigmask(SIG_SETMASK, &none, NULL);
-	return take_when_stuck(unused);
+	return take_when_stuck(frees_before);
 }
 
 static void *look_at_mask(void *stuck_thread)
@@ -246,8 +256,8 @@ static int be_taken_by_another(void *unused)
 	struct t_thread taker;
 
 	(void)unused;
+	t_thread_begin(&taker, take_with_all_signals_let_in, frees_now());
 	T_CHECK(weft_spawn(NULL, NULL, look_at_mask, &thread) == 0);
-	t_thread_begin(&taker, take_with_all_signals_let_in, NULL);
 	be_stuck();
 	t_thread_end(&taker);
 	return 0;
