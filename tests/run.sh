@@ -69,6 +69,7 @@ describe() {
 	without)
 		dir=build labels='unit|example'
 		environment='guard,mprotect,nowait,epoll_pwait2,membarrier,fsgsbase'
+		environment=$environment,openat2
 		environment="WEFT_WITHOUT=$environment"
 		;;
 	*)

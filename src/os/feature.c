@@ -5,7 +5,9 @@
 #include "os/feature.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/membarrier.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -20,6 +22,7 @@
 
 #define MADV_GUARD_INSTALL_ 102
 #define RWF_NOWAIT_         8
+#define RESOLVE_CACHED_     0x20
 
 static bool found[WF_FEATURES];
 
@@ -96,6 +99,18 @@ static bool probe_fsgsbase(void)
 	return wf_base_fast || getauxval(AT_HWCAP2) & 2;
 }
 
+/* The root is always cached; 5.6 has the call without the flag. */
+static bool probe_openat2(void)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+			       .resolve = RESOLVE_CACHED_};
+	long fd = wf_call(openat2, AT_FDCWD, "/", &how, sizeof how);
+
+	if (fd >= 0)
+		wf_call(close, fd);
+	return fd >= 0 || fd == -EMFILE || fd == -ENFILE;
+}
+
 static const struct {
 	const char *name;
 	bool (*probe)(void);
@@ -106,6 +121,7 @@ static const struct {
 	[WF_EPOLL_NANO] = {"epoll_pwait2", probe_epoll_nano},
 	[WF_MEMBARRIER] = {"membarrier", probe_membarrier},
 	[WF_FSGSBASE] = {"fsgsbase", probe_fsgsbase},
+	[WF_OPENAT2] = {"openat2", probe_openat2},
 };
 
 /* The feature of that name, WF_FEATURES if there is none. */

@@ -17,6 +17,7 @@ enum wf_feature {
 	WF_EPOLL_NANO, /* "epoll_pwait2": 5.11 */
 	WF_MEMBARRIER, /* "membarrier": private expedited, 4.14 */
 	WF_FSGSBASE,   /* "fsgsbase": FS written without the kernel, 5.9 */
+	WF_OPENAT2,    /* "openat2": RESOLVE_CACHED, 5.12 */
 	WF_FEATURES
 };
 
