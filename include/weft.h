@@ -32,6 +32,7 @@
 #include "weft/runtime.h"
 #include "weft/fiber.h"
 #include "weft/io.h"
+#include "weft/file.h"
 #include "weft/reader.h"
 #include "weft/net.h"
 #include "weft/blocking.h"

@@ -85,10 +85,16 @@ int wf_back_off(struct wf_source *s, weft_time *delay, weft_time deadline)
 	return r == -ETIMEDOUT && until < deadline ? 0 : r;
 }
 
-int wf_attempt_enter(int fd, struct wf_source **s)
+int wf_attempt_allowed(void)
 {
 	struct weft_fiber *self = wf_self();
-	int r = self ? wf_wait_allowed(self) : 0;
+
+	return self ? wf_wait_allowed(self) : 0;
+}
+
+int wf_attempt_enter(int fd, struct wf_source **s)
+{
+	int r = wf_attempt_allowed();
 
 	return likely(r == 0) ? wf_source_enter(fd, s) : r;
 }

@@ -30,6 +30,7 @@ long wf_attempt_on(struct wf_source *s, struct wf_attempt *a);
 long wf_attempt_to(const char *what, struct wf_source *s, struct wf_attempt *a);
 
 /* What every call begins with: may it wait, and on what? */
+int wf_attempt_allowed(void);
 int wf_attempt_enter(int fd, struct wf_source **s);
 
 /*

@@ -1,199 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * io.c - reading and writing: the calls of weft/io.h that move bytes.
- *
- * O_NONBLOCK belongs to the file and so to everybody who shares it: it is not
- * touched.  Sockets have MSG_DONTWAIT, other streams RWF_NOWAIT; what has
- * neither is asked by poll(2) first; files are tried in the page cache and then
- * given to the pool.
+ * Sockets have MSG_DONTWAIT; for all else see transfer.h.
  */
 #include "weft/io.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 
-#include "core/self.h"
-#include "io/attempt.h"
-#include "io/offload.h"
+#include "io/transfer.h"
 #include "os/call.h"
-#include "os/feature.h"
-#include "os/thread.h"
 
-#define RWF_NOWAIT_  8
-#define PIECES_MAX   1024 /* UIO_MAXIOV */
 #define BACKOFF_UNIX WEFT_MSEC(1)
 
 /* With these the kernel never waits either. */
 #define NEVER_WAIT (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE)
 
-/* Bytes in one or several pieces, from or to something that is no socket. */
-struct transfer {
-	struct wf_attempt attempt;
-	struct iovec one;
-	const struct iovec *iov;
-	int count;
-	int flags; /* of a socket call */
-	bool write;
-};
-
-static size_t total(const struct iovec *iov, int count)
-{
-	size_t n = 0;
-
-	for (int i = 0; i < count; i++)
-		n += iov[i].iov_len;
-	return n;
-}
-
-/* --- descriptors that are no sockets --- */
-
-static long plain(int fd, const struct transfer *t)
-{
-	return t->write ? wf_call(writev, fd, t->iov, t->count)
-			: wf_call(readv, fd, t->iov, t->count);
-}
-
-static long nowait(int fd, const struct transfer *t)
-{
-	return t->write ? wf_call(pwritev2, fd, t->iov, t->count, -1, -1,
-				  RWF_NOWAIT_)
-			: wf_call(preadv2, fd, t->iov, t->count, -1, -1,
-				  RWF_NOWAIT_);
-}
-
-/* A pipe that is said to be writable has room for PIPE_BUF bytes at least. */
-static long small_write(int fd, const struct transfer *t)
-{
-	size_t n;
-	int i = 0;
-
-	while (i < t->count && t->iov[i].iov_len == 0)
-		i++;
-	if (i == t->count)
-		return 0;
-	n = t->iov[i].iov_len < PIPE_BUF ? t->iov[i].iov_len : PIPE_BUF;
-	return wf_call(write, fd, t->iov[i].iov_base, n);
-}
-
-/*
- * A terminal promises room for one byte only, and has no call that does not
- * block: so the flag is on for a moment.
- */
-static long terminal_write(int fd, const struct transfer *t)
-{
-	long flags = wf_call(fcntl, fd, F_GETFL), n;
-
-	if (flags & O_NONBLOCK)
-		return plain(fd, t);
-	wf_call(fcntl, fd, F_SETFL, flags | O_NONBLOCK);
-	n = plain(fd, t);
-	wf_call(fcntl, fd, F_SETFL, flags);
-	return n;
-}
-
-static long polled_write(struct wf_source *s, const struct transfer *t)
-{
-	return s->terminal ? terminal_write(s->fd, t) : small_write(s->fd, t);
-}
-
-/* poll(2) says nothing of a descriptor that is open the other way only. */
-static bool may(int fd, const struct transfer *t)
-{
-	long mode = wf_call(fcntl, fd, F_GETFL) & O_ACCMODE;
-
-	return mode == O_RDWR || mode == (t->write ? O_WRONLY : O_RDONLY);
-}
-
-static long ask_and_move(struct wf_source *s, const struct transfer *t)
-{
-	struct pollfd p = {.fd = s->fd, .events = t->write ? POLLOUT : POLLIN};
-	struct timespec none = {0};
-	long n;
-
-	/* The kernel asks no descriptor for no bytes, and does not wait. */
-	if (total(t->iov, t->count) == 0)
-		return plain(s->fd, t);
-	n = wf_call(ppoll, &p, 1, &none);
-	if (n == 0 && !may(s->fd, t))
-		return -EBADF;
-	if (n <= 0)
-		return n == 0 ? -EAGAIN : n;
-	return t->write ? polled_write(s, t) : plain(s->fd, t);
-}
-
-/* Under the lock, so that no other fiber is faster than the answer is old. */
-static long poll_first(struct wf_source *s, const struct transfer *t)
-{
-	long n;
-
-	spin_lock(&s->lock);
-	n = ask_and_move(s, t);
-	spin_unlock(&s->lock);
-	return n;
-}
-
-struct file_job {
-	int fd;
-	const struct transfer *transfer;
-};
-
-static void *file_blocking(void *arg)
-{
-	struct file_job *j = arg;
-
-	return (void *)plain(j->fd, j->transfer);
-}
-
-static long file(int fd, const struct transfer *t)
-{
-	struct file_job job = {fd, t};
-	void *result;
-	long n = wf_feature(WF_NOWAIT) ? nowait(fd, t) : -EAGAIN;
-
-	if (n != -EAGAIN && n != -EOPNOTSUPP)
-		return n;
-	n = wf_offload_run(file_blocking, &job, &result, t->attempt.deadline);
-	if (n < 0)
-		return n == -EAGAIN ? -ENOMEM : n; /* no thread */
-	return (long)result;
-}
-
-static long attempt_stream(struct wf_source *s, const struct transfer *t)
-{
-	long n;
-
-	switch (atom_load_rlx(&s->kind)) {
-	case WF_STREAM:
-		n = nowait(s->fd, t);
-		if (n != -EOPNOTSUPP)
-			return n;
-		atom_store_rlx(&s->kind, WF_POLLED);
-		return poll_first(s, t);
-	case WF_FILE:
-		return file(s->fd, t);
-	default:
-		return poll_first(s, t);
-	}
-}
-
-/* Workers have SIGPIPE blocked; other threads may not. */
-static long attempt_other(struct wf_source *s, const struct transfer *t)
-{
-	sigset_t old;
-	long n;
-
-	if (!t->write || wf_self())
-		return attempt_stream(s, t);
-	wf_sigpipe_block(&old);
-	n = attempt_stream(s, t);
-	wf_sigpipe_restore(&old, n == -EPIPE);
-	return n;
-}
-
 /* --- sockets --- */
 
-static long socket_read(struct wf_source *s, const struct transfer *t)
+static long socket_read(struct wf_source *s, const struct wf_transfer *t)
 {
 	struct msghdr msg = {.msg_iov = (struct iovec *)t->iov,
 			     .msg_iovlen = (size_t)t->count};
@@ -204,7 +28,7 @@ static long socket_read(struct wf_source *s, const struct transfer *t)
 	return wf_call(recvmsg, s->fd, &msg, t->flags | MSG_DONTWAIT);
 }
 
-static long socket_write(struct wf_source *s, const struct transfer *t)
+static long socket_write(struct wf_source *s, const struct wf_transfer *t)
 {
 	int flags = t->flags | MSG_DONTWAIT | MSG_NOSIGNAL;
 	struct msghdr msg = {.msg_iov = (struct iovec *)t->iov,
@@ -216,16 +40,16 @@ static long socket_write(struct wf_source *s, const struct transfer *t)
 	return wf_call(sendmsg, s->fd, &msg, flags);
 }
 
-static long move_once(struct wf_source *s, const struct transfer *t)
+static long move_once(struct wf_source *s, const struct wf_transfer *t)
 {
 	if (likely(atom_load_rlx(&s->kind) == WF_SOCKET))
 		return t->write ? socket_write(s, t) : socket_read(s, t);
-	return attempt_other(s, t);
+	return wf_transfer_once(s, t);
 }
 
 static long attempt_transfer(struct wf_source *s, struct wf_attempt *a)
 {
-	struct transfer *t = container_of(a, struct transfer, attempt);
+	struct wf_transfer *t = container_of(a, struct wf_transfer, attempt);
 	long n;
 
 	while ((n = move_once(s, t)) == -EINTR)
@@ -253,7 +77,7 @@ static long attempt_socket(struct wf_source *s, struct wf_attempt *a)
 
 ssize_t weft_read_until(int fd, void *buf, size_t length, weft_time deadline)
 {
-	struct transfer t = {
+	struct wf_transfer t = {
 		.attempt = {attempt_read, WF_IN, length, deadline, length == 0},
 		.one = {buf, length},
 		.count = 1,
@@ -266,7 +90,7 @@ ssize_t weft_read_until(int fd, void *buf, size_t length, weft_time deadline)
 ssize_t weft_write_until(int fd, const void *buf, size_t length,
 			 weft_time deadline)
 {
-	struct transfer t = {
+	struct wf_transfer t = {
 		.attempt = {attempt_transfer, WF_OUT, 0, deadline, false},
 		.one = {(void *)buf, length},
 		.count = 1,
@@ -280,12 +104,12 @@ ssize_t weft_write_until(int fd, const void *buf, size_t length,
 ssize_t weft_readv_until(int fd, const struct iovec *iov, int count,
 			 weft_time deadline)
 {
-	struct transfer t = {.iov = iov, .count = count};
+	struct wf_transfer t = {.iov = iov, .count = count};
 	size_t length;
 
-	if (count < 0 || count > PIECES_MAX)
+	if (count < 0 || count > WF_PIECES_MAX)
 		return -EINVAL;
-	length = total(iov, count);
+	length = wf_transfer_length(iov, count);
 	t.attempt = (struct wf_attempt){attempt_read, WF_IN, length, deadline,
 					length == 0};
 	return wf_attempt(fd, &t.attempt);
@@ -294,9 +118,9 @@ ssize_t weft_readv_until(int fd, const struct iovec *iov, int count,
 ssize_t weft_writev_until(int fd, const struct iovec *iov, int count,
 			  weft_time deadline)
 {
-	struct transfer t = {.iov = iov, .count = count, .write = true};
+	struct wf_transfer t = {.iov = iov, .count = count, .write = true};
 
-	if (count < 0 || count > PIECES_MAX)
+	if (count < 0 || count > WF_PIECES_MAX)
 		return -EINVAL;
 	t.attempt = (struct wf_attempt){attempt_transfer, WF_OUT, 0, deadline,
 					false};
@@ -306,7 +130,7 @@ ssize_t weft_writev_until(int fd, const struct iovec *iov, int count,
 ssize_t weft_recv_until(int fd, void *buf, size_t length, int flags,
 			weft_time deadline)
 {
-	struct transfer t = {
+	struct wf_transfer t = {
 		.attempt = {attempt_socket, WF_IN, flags ? 0 : length, deadline,
 			    flags & NEVER_WAIT},
 		.one = {buf, length},
@@ -321,7 +145,7 @@ ssize_t weft_recv_until(int fd, void *buf, size_t length, int flags,
 ssize_t weft_send_until(int fd, const void *buf, size_t length, int flags,
 			weft_time deadline)
 {
-	struct transfer t = {
+	struct wf_transfer t = {
 		.attempt = {attempt_socket, WF_OUT, 0, deadline,
 			    flags & MSG_DONTWAIT},
 		.one = {(void *)buf, length},

@@ -239,6 +239,16 @@ int wf_offload_run(weft_fn fn, void *arg, void **result, weft_time deadline)
 	return r;
 }
 
+long wf_offload_call(weft_fn fn, void *arg, weft_time deadline)
+{
+	void *result;
+	int r = wf_offload_run(fn, arg, &result, deadline);
+
+	if (r < 0)
+		return r == -EAGAIN ? -ENOMEM : r;
+	return (long)result;
+}
+
 int weft_blocking_until(weft_fn fn, void *arg, void **result,
 			weft_time deadline)
 {

@@ -22,4 +22,10 @@ void wf_offload_forget(void);
 /* Like weft_blocking_until(); `*result` is what fn returned. */
 int wf_offload_run(weft_fn fn, void *arg, void **result, weft_time deadline);
 
+/*
+ * The same for a system call: fn returns a count or -E..., and so does this.
+ * Errors: -ENOMEM no thread; -ETIMEDOUT; -ECANCELED.
+ */
+long wf_offload_call(weft_fn fn, void *arg, weft_time deadline);
+
 #endif
