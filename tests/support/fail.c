@@ -252,7 +252,7 @@ static int decide_other(enum fail_other what)
 
 /* --- moving less --- */
 
-/* 1..length, and 1 every other time. */
+/* Up to so many bytes, and one every other time. */
 static size_t part(size_t length)
 {
 	uint64_t state = atomic_fetch_add(&sequence, 1), random;
@@ -260,7 +260,8 @@ static size_t part(size_t length)
 	random = t_random(&state);
 	if (length < 2 || random & 1)
 		return length < 2 ? length : 1;
-	return 1 + (random >> 1) % length;
+	length = 1 + (random >> 1) % length;
+	return length < FAIL_PART_MOST ? length : FAIL_PART_MOST;
 }
 
 static bool is_tcp(int fd)
@@ -281,22 +282,42 @@ static bool is_stream(int fd)
 	return type == SOCK_STREAM;
 }
 
-/* Only the first piece, and only a part of that. */
-static void shorten_vector(struct call *c, struct iovec *first)
-{
-	const struct iovec *iov = (const struct iovec *)c->args[1];
-	int count = (int)c->args[2];
+/* What a call has instead of what its caller gave. */
+struct less {
+	struct iovec first;
+	struct msghdr msg;
+};
 
+/* Only the first piece, and only a part of that. */
+static const struct iovec *first_part(const struct iovec *iov, size_t count,
+				      struct less *less)
+{
 	while (count > 1 && iov->iov_len == 0)
 		iov++, count--;
-	if (count < 1)
-		return;
-	*first = (struct iovec){iov->iov_base, part(iov->iov_len)};
-	c->args[1] = (long)first;
-	c->args[2] = 1;
+	if (count)
+		less->first = (struct iovec){iov->iov_base, part(iov->iov_len)};
+	return count ? &less->first : iov;
 }
 
-static void shorten(struct call *c, struct iovec *first)
+static void shorten_vector(struct call *c, struct less *less)
+{
+	const struct iovec *iov = (const struct iovec *)c->args[1];
+	size_t count = (size_t)c->args[2];
+
+	c->args[1] = (long)first_part(iov, count, less);
+	c->args[2] = count > 0;
+}
+
+static void shorten_message(struct call *c, struct less *less)
+{
+	less->msg = *(const struct msghdr *)c->args[1];
+	less->msg.msg_iov = (struct iovec *)first_part(
+		less->msg.msg_iov, less->msg.msg_iovlen, less);
+	less->msg.msg_iovlen = less->msg.msg_iovlen > 0;
+	c->args[1] = (long)&less->msg;
+}
+
+static void shorten(struct call *c, struct less *less)
 {
 	int fd = (int)c->args[0];
 
@@ -309,11 +330,15 @@ static void shorten(struct call *c, struct iovec *first)
 		if (is_stream(fd))
 			c->args[2] = (long)part((size_t)c->args[2]);
 		break;
+	case SYS_sendmsg:
+		if (is_stream(fd))
+			shorten_message(c, less);
+		break;
 	case SYS_preadv2:
 	case SYS_pwritev2:
 	case SYS_readv:
 	case SYS_writev:
-		shorten_vector(c, first);
+		shorten_vector(c, less);
 		break;
 	}
 }
@@ -334,14 +359,14 @@ static long call(const struct call *c)
 static long call_or_fail(struct call *c)
 {
 	int error = decide(c);
-	struct iovec first;
+	struct less less;
 
 	if (error && c->number == SYS_close)
 		call(c);
 	if (error)
 		return -error;
 	if (atomic_load(&plan) == SHORTEN)
-		shorten(c, &first);
+		shorten(c, &less);
 	return call(c);
 }
 

@@ -52,6 +52,7 @@ void fail_interrupt(void);
  * which the kernel gives all that is there.
  */
 void fail_shorten(uint64_t seed);
+#define FAIL_PART_MOST 4096 /* bytes in one call */
 
 /*
  * Let every call succeed again.  Returns the error (-E...) that was injected
