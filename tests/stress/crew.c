@@ -73,7 +73,7 @@ static void *counted_alone(void *arg)
 	return counted(&t);
 }
 
-void crew_spawn_detached(weft_fn fn, void *arg)
+void crew_spawn(struct weft_fiber **f, weft_fn fn, void *arg)
 {
 	struct task *t = malloc(sizeof *t);
 	int r;
@@ -81,7 +81,7 @@ void crew_spawn_detached(weft_fn fn, void *arg)
 	MUST(t);
 	*t = (struct task){.fn = fn, .arg = arg};
 	atomic_fetch_add_explicit(&begun, 1, memory_order_relaxed);
-	r = weft_spawn(NULL, NULL, counted_alone, t);
+	r = weft_spawn(f, NULL, counted_alone, t);
 	MUST_BE(r, r == 0);
 }
 

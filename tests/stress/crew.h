@@ -36,8 +36,12 @@ void task_start_anywhere(struct task *t, uint64_t *random, uint64_t n,
 /* Wait for its end, shielded, and return its result.  Context: fiber. */
 void *task_end(struct task *t);
 
-/* A fiber that nobody waits for; it is counted all the same. */
-void crew_spawn_detached(weft_fn fn, void *arg);
+/*
+ * A counted fiber of the caller's own; with NULL nobody waits for it.
+ *
+ * Context: any thread.
+ */
+void crew_spawn(struct weft_fiber **f, weft_fn fn, void *arg);
 
 /* What a fiber that calls weft_exit() has to call instead. */
 _Noreturn void crew_exit(void *result);
