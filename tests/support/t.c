@@ -86,6 +86,21 @@ void *t_guarded(size_t n)
 	return m + size - n;
 }
 
+rlim_t t_limit_memory(rlim_t limit)
+{
+	struct rlimit r;
+	rlim_t old;
+
+	getrlimit(RLIMIT_AS, &r);
+	old = r.rlim_cur;
+	r.rlim_cur = limit;
+	cr_assert_eq(setrlimit(RLIMIT_AS, &r), 0);
+	getrlimit(RLIMIT_AS, &r);
+	if (r.rlim_cur != limit)
+		cr_skip_test("address space is not limited here");
+	return old;
+}
+
 /* A listener on a free port of loopback, and its address. */
 static int listener(struct sockaddr_in *at)
 {

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include "support/crit.h"
 
@@ -23,7 +24,10 @@
 #ifndef T_SANITIZED
 #define T_SANITIZED 0
 #endif
-#define T_SLOW (T_SANITIZED ? 10 : 1)
+#ifndef T_EMULATED /* told by the build */
+#define T_EMULATED 0
+#endif
+#define T_SLOW (T_SANITIZED || T_EMULATED ? 10 : 1)
 
 struct t_place {
 	const char *file;
@@ -83,6 +87,14 @@ size_t t_scale(size_t n);
  * with the test's process.  NULL if there is no memory.
  */
 void *t_guarded(size_t n);
+
+/*
+ * Allow this process `limit` bytes of address space; returns what it was
+ * allowed before.  Where that cannot be limited the test is skipped.
+ *
+ * Context: test body.
+ */
+rlim_t t_limit_memory(rlim_t limit);
 
 /* Two ends of one TCP connection over loopback, blocking.  0 or -E... */
 int t_pair(int fd[2]);

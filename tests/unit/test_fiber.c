@@ -485,25 +485,13 @@ Test(fiber, attributes_out_of_range_are_refused)
 	run_everywhere(2, try_bad_attributes);
 }
 
-/*
- * Down to `low`, a little at a time.  Locals may lie elsewhere under a
- * sanitizer; the frame does not.
- */
-static WF_NOINLINE void go_down(const char *low)
-{
-	volatile char frame[512];
-
-	frame[0] = 1;
-	if ((const char *)__builtin_frame_address(0) > low)
-		go_down(low);
-	frame[511] = frame[0];
-}
-
 static void *use_half(void *size)
 {
-	char *here = __builtin_frame_address(0);
+	size_t half = (uintptr_t)size / 2;
+	volatile char *low = __builtin_alloca(half);
 
-	go_down(here - (uintptr_t)size / 2);
+	for (size_t i = 0; i < half; i += 1024)
+		low[i] = 1;
 	return size;
 }
 
@@ -639,6 +627,7 @@ Test(fiber, without_memory_spawn_fails_and_the_others_go_on,
 {
 	struct rlimit limit;
 
+	t_limit_memory(t_limit_memory((rlim_t)2 << 30));
 	getrlimit(RLIMIT_AS, &limit);
 	limit.rlim_cur = (rlim_t)2 << 30;
 	t_run(1, spawn_until_memory_ends, &limit);

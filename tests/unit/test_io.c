@@ -313,8 +313,9 @@ Test(io, flags_and_addresses_work_on_every_kind_of_socket)
 
 static int no_socket(const struct t_kind *kind, int fd[2])
 {
-	struct msghdr msg = {0};
 	char c = 0;
+	struct iovec one = {&c, 1};
+	struct msghdr msg = {.msg_iov = &one, .msg_iovlen = 1};
 
 	if (kind->socket)
 		return 0;
@@ -520,8 +521,9 @@ Test(io, urgent_data_is_received_when_nothing_else_is_there)
 
 static int do_not_wait(const struct t_kind *kind, int fd[2])
 {
-	struct msghdr msg = {0};
 	char c;
+	struct iovec one = {&c, 1};
+	struct msghdr msg = {.msg_iov = &one, .msg_iovlen = 1};
 
 	if (!kind->socket)
 		return 0;
@@ -552,9 +554,10 @@ Test(io, flags_that_forbid_to_wait_are_obeyed)
 static int ask_for_errors(void *arg)
 {
 	struct sockaddr_in at;
-	struct msghdr msg = {0};
-	int fd = udp_socket(&at);
 	char c;
+	struct iovec one = {&c, 1};
+	struct msghdr msg = {.msg_iov = &one, .msg_iovlen = 1};
+	int fd = udp_socket(&at);
 
 	(void)arg;
 	T_CHECK(weft_recv_until(fd, &c, 1, 0, 0) == -ETIMEDOUT);

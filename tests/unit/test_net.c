@@ -402,16 +402,23 @@ static int use_passed(void *arg)
 	return 0;
 }
 
+/* A listener whose number is none of those that are passed. */
+static int listener_above(void)
+{
+	int fd = weft_listen("127.0.0.1:0", NULL);
+	int above = fcntl(fd, F_DUPFD, 10);
+
+	weft_close(fd);
+	return above;
+}
+
 /* In a child, where 3 and 4 may be overwritten. */
 static int be_activated(bool run)
 {
 	char text[WEFT_ADDRESS_MAX], number[16];
-	int a = weft_listen("127.0.0.1:0", NULL);
-	int b = weft_listen("127.0.0.1:0", NULL);
+	int a = listener_above(), b = listener_above();
 
 	weft_local_address(a, text, sizeof text);
-	a = fcntl(a, F_DUPFD, 10);
-	b = fcntl(b, F_DUPFD, 10);
 	dup2(a, 3);
 	dup2(b, 4);
 	snprintf(number, sizeof number, "%d", getpid());
