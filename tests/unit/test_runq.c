@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/runq.h"
 
@@ -237,7 +238,7 @@ static void *thieve(void *unused)
 	struct wf_runq *own = aligned_alloc(WF_CACHE_LINE, sizeof *own);
 	struct weft_fiber *f;
 
-	*own = (struct wf_runq){0};
+	memset(own, 0, sizeof *own);
 	while (atomic_load(&ran) < count) {
 		if (!(f = wf_runq_steal(own, &queue)))
 			continue;
