@@ -36,5 +36,6 @@
 #include "weft/reader.h"
 #include "weft/net.h"
 #include "weft/blocking.h"
+#include "weft/signal.h"
 
 #endif

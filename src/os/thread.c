@@ -82,16 +82,41 @@ void wf_thread_name(const char *name)
 	wf_call(prctl, PR_SET_NAME, name);
 }
 
-void wf_signals_block(sigset_t *old)
+static void leave_out_faults(sigset_t *set)
 {
 	static const int faults[] = {SIGSEGV, SIGBUS,  SIGFPE,
 				     SIGILL,  SIGTRAP, SIGABRT};
+
+	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+		sigdelset(set, faults[i]);
+}
+
+void wf_signals_block(sigset_t *old)
+{
 	sigset_t set;
 
 	sigfillset(&set);
-	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
-		sigdelset(&set, faults[i]);
+	leave_out_faults(&set);
 	pthread_sigmask(SIG_SETMASK, &set, old);
+}
+
+bool wf_signals_waitable(sigset_t *set)
+{
+	leave_out_faults(set);
+	sigdelset(set, SIGKILL);
+	sigdelset(set, SIGSTOP);
+	for (int i = 1; i < NSIG; i++)
+		if (sigismember(set, i) == 1)
+			return true;
+	return false;
+}
+
+bool wf_signals_within(const sigset_t *set, const sigset_t *mask)
+{
+	for (int i = 1; i < NSIG; i++)
+		if (sigismember(set, i) == 1 && sigismember(mask, i) != 1)
+			return false;
+	return true;
 }
 
 static void take_sigpipe(void)

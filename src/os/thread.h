@@ -46,6 +46,15 @@ void wf_signals_block(sigset_t *old);
 void wf_signals_restore(const sigset_t *old);
 
 /*
+ * Leave out of the set what nobody can wait for: what cannot be blocked, and
+ * what wf_signals_block() does not block.  False if nothing is left.
+ */
+bool wf_signals_waitable(sigset_t *set);
+
+/* Whether each signal of the set is in the mask. */
+bool wf_signals_within(const sigset_t *set, const sigset_t *mask);
+
+/*
  * Around a write to a pipe by a thread that may not have SIGPIPE blocked; the
  * signal is taken back if the write has `raised` it.
  */

@@ -30,7 +30,7 @@ HOUSE = [
              " park join sched waiter adopt wait sleep local spawn"
              " scope"},
     {"sync": "sem mutex cond rwlock once group notify chan select",
-     "io": "fdtab source offload attempt transfer file io socket poll reader"
+     "io": "fdtab source offload attempt transfer file io socket signal poll reader"
            " resolve net"},
     {"run": "sample trace worker fault watch sentinel runtime stats dump"},
     {"posix": ""},
