@@ -60,7 +60,8 @@ static bool moved(const struct sight *s, struct wf_worker *w)
 /* A thread that has not begun yet is looked at anew the next time. */
 static void note(struct sight *s, struct wf_worker *w, weft_time now)
 {
-	struct wf_carrier *c = atom_load_rlx(&w->carrier);
+	/* acquire [carrier-seen] */
+	struct wf_carrier *c = atom_load_acq(&w->carrier);
 	pid_t tid = atom_load_rlx(&c->tid);
 
 	s->carrier = tid ? c : NULL;

@@ -21,29 +21,50 @@
 
 struct thread {
 	struct wf_carrier carrier;
-	struct wf_link link; /* of all threads; under the lock */
-	struct wf_link spare_link;
-	_Atomic uint32_t given; /* see watch.h */
+	struct wf_link link;      /* of all threads; under the lock */
+	struct wf_link idle_link; /* of spares, ended, or unused; the same */
+	_Atomic uint32_t given;   /* see watch.h */
 	pthread_t id;
-	bool own; /* not the caller of weft_run() */
+	bool own;     /* not the caller of weft_run() */
+	bool started; /* there is a thread to be joined */
 };
 
 static struct wf_spin lock;
-static struct wf_list threads, spares;
-static struct wf_list ended; /* by spare_link: to be joined */
-static uint32_t spare_count;
+static struct wf_list threads;
+static struct wf_list spares; /* sleep until they are given a worker */
+static struct wf_list ended;  /* to be joined */
+static struct wf_list unused; /* have been; whoever looks late finds them */
+static _Atomic uint32_t spare_count;
 static struct thread *first;       /* of the caller of weft_run() */
 static _Atomic uint32_t lost;      /* threads whose worker has been taken */
 static _Atomic uint32_t computing; /* of those */
 static _Atomic uint64_t takeovers;
 static _Atomic bool taking; /* atomic: somebody is in wf_watch_takeover() */
 
+static void put(struct wf_list *l, struct thread *t)
+{
+	spin_lock(&lock);
+	list_push(l, &t->idle_link);
+	spin_unlock(&lock);
+}
+
+static struct thread *take(struct wf_list *l)
+{
+	struct wf_link *n;
+
+	spin_lock(&lock);
+	n = list_pop(l);
+	spin_unlock(&lock);
+	return n ? container_of(n, struct thread, idle_link) : NULL;
+}
+
 /* --- one carrier --- */
 
 static void give(struct thread *t, struct wf_worker *w)
 {
 	t->carrier.worker = w;
-	atom_store_rlx(&w->carrier, &t->carrier);
+	/* release [carrier-seen] */
+	atom_store_rel(&w->carrier, &t->carrier);
 	/* release [worker-given] */
 	atom_store_rel(&t->given, GIVEN);
 	wf_futex_wake(&t->given, 1);
@@ -51,15 +72,13 @@ static void give(struct thread *t, struct wf_worker *w)
 
 static void spare_put(struct thread *t)
 {
-	list_push(&spares, &t->spare_link);
-	spare_count++;
+	atom_add_rlx(&spare_count, 1);
+	put(&spares, t);
 }
 
 /* False: there are enough, and the thread ends. */
 static bool become_spare(struct thread *t)
 {
-	bool wanted;
-
 	t->carrier.worker = NULL;
 	atom_store_rlx(&t->carrier.lost, 0);
 	atom_store_rlx(&t->given, wf_worker_over() ? DISMISSED : 0);
@@ -67,14 +86,12 @@ static bool become_spare(struct thread *t)
 	atom_sub_rlx(&computing, t->carrier.computes);
 	t->carrier.computes = false;
 	wf_trace_freed(&t->carrier);
-	spin_lock(&lock);
-	wanted = !t->own || spare_count < wf_runtime.count;
-	if (wanted)
-		spare_put(t);
-	else
-		list_push(&ended, &t->spare_link);
-	spin_unlock(&lock);
-	return wanted;
+	if (t->own && atom_load_rlx(&spare_count) >= wf_runtime.count) {
+		put(&ended, t);
+		return false;
+	}
+	spare_put(t);
+	return true;
 }
 
 /* False: the runtime is over. */
@@ -140,32 +157,21 @@ static struct thread *thread_new(bool own)
 	return t;
 }
 
-static void thread_free(struct thread *t)
-{
-	spin_lock(&lock);
-	list_remove(&threads, &t->link);
-	spin_unlock(&lock);
-	free(t);
-}
-
-static void thread_join(struct thread *t)
-{
-	wf_thread_join(t->id);
-	thread_free(t);
-}
-
 /* A thread without a worker yet; NULL and the reason in `error`. */
 static struct thread *thread_make(int *error)
 {
-	struct thread *t = thread_new(true);
+	struct thread *t = take(&unused);
 
+	if (!t)
+		t = thread_new(true);
 	if (!t) {
 		*error = -ENOMEM;
 		return NULL;
 	}
 	*error = wf_thread_start(&t->id, main_of_thread, t);
-	if (*error < 0) {
-		thread_free(t);
+	t->started = *error == 0;
+	if (!t->started) {
+		put(&unused, t);
 		return NULL;
 	}
 	return t;
@@ -175,33 +181,23 @@ static struct thread *thread_make(int *error)
 
 static struct thread *spare_take(void)
 {
-	struct wf_link *n;
+	struct thread *t = take(&spares);
 
-	spin_lock(&lock);
-	n = list_pop(&spares);
-	spare_count -= n != NULL;
-	spin_unlock(&lock);
-	return n ? container_of(n, struct thread, spare_link) : NULL;
+	if (t)
+		atom_sub_rlx(&spare_count, 1);
+	return t;
 }
 
-static void spare_return(struct thread *t)
-{
-	spin_lock(&lock);
-	spare_put(t);
-	spin_unlock(&lock);
-}
-
+/* Whoever looks at a carrier late still finds one. */
 static void join_ended(void)
 {
-	struct wf_link *n;
+	struct thread *t;
 
-	do {
-		spin_lock(&lock);
-		n = list_pop(&ended);
-		spin_unlock(&lock);
-		if (n)
-			thread_join(container_of(n, struct thread, spare_link));
-	} while (n);
+	while ((t = take(&ended))) {
+		wf_thread_join(t->id);
+		t->started = false;
+		put(&unused, t);
+	}
 }
 
 static int take_over(struct wf_worker *w, bool computes)
@@ -219,7 +215,7 @@ static int take_over(struct wf_worker *w, bool computes)
 	c->computes = computes;
 	if (!wf_carrier_take(c)) {
 		c->computes = false;
-		spare_return(t);
+		spare_put(t);
 		return -EBUSY;
 	}
 	atom_add_rlx(&lost, 1);
@@ -283,18 +279,23 @@ static struct thread *thread_take(void)
 	return n ? container_of(n, struct thread, link) : NULL;
 }
 
+static void forget_lists(void)
+{
+	threads = spares = ended = unused = (struct wf_list){0};
+	atom_store_rlx(&spare_count, 0);
+}
+
 static void join_all(void)
 {
 	struct thread *t;
 
 	dismiss();
 	while ((t = thread_take())) {
-		if (t->own)
+		if (t->started)
 			wf_thread_join(t->id);
 		free(t);
 	}
-	spares = ended = (struct wf_list){0};
-	spare_count = 0;
+	forget_lists();
 	wf_signals_restore(&wf_runtime.mask);
 }
 
@@ -350,7 +351,6 @@ void wf_watch_end(void)
 void wf_watch_forget(void)
 {
 	lock = (struct wf_spin){0};
-	threads = spares = ended = (struct wf_list){0};
-	spare_count = 0;
+	forget_lists();
 	atom_store_rlx(&taking, false);
 }

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "run/watch.h"
@@ -34,7 +33,7 @@ __attribute__((visibility("default"), noinline)) void block_here(void)
 	char c = 'x';
 
 	/* The sample may interrupt it, as a signal does any call. */
-	while (syscall(SYS_read, blocking_pipe[0], &c, 1) != 1)
+	while (read(blocking_pipe[0], &c, 1) != 1)
 		;
 	T_CHECK(c == 'y');
 }
