@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "os/guard.h"
 #include "os/stack.h"
 
 #define COLOURS     32 /* 64 bytes apart */
@@ -42,7 +43,7 @@ void wf_life_begin(struct weft_fiber *f, void *stack, void (*main)(void *))
 	san_make(&life->san, low, (size_t)((char *)stack + size - low));
 	reset(life);
 	life->stack = stack;
-	life->canary = wf_stack_canary(stack, f->class);
+	life->canary = wf_guard_canary(stack);
 	f->checked = life->canary != NULL;
 	f->life = life;
 	wf_context_make(&f->ctx, life, main);
@@ -78,7 +79,7 @@ static WF_COLD void report_overflow(const struct weft_fiber *f)
 
 void wf_life_check(const struct weft_fiber *f)
 {
-	if (f->life && f->life->canary && *f->life->canary != WF_STACK_CANARY)
+	if (f->life && f->life->canary && *f->life->canary != WF_CANARY)
 		report_overflow(f);
 }
 

@@ -6,7 +6,6 @@
 #include "os/stack.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -16,41 +15,46 @@
 #include "base/sanitize.h"
 #include "base/spin.h"
 #include "os/call.h"
+#include "os/clock.h"
 #include "os/feature.h"
+#include "os/futex.h"
+#include "os/guard.h"
 
-#define MADV_GUARD_INSTALL_ 102
-#define PIDFD_SELF_         (-10000) /* 6.14 */
-#define GUARD_MAX           ((size_t)64 << 10)
-#define CHUNK_FIRST         ((size_t)4 << 20)
-#define CHUNK_LAST          ((size_t)4 << 30)
-#define CHUNKS              4096
-#define BATCH               64 /* stacks made ready at a time */
-#define CREDIT              32 /* promises a cache takes at a time */
+#define PIDFD_SELF_ (-10000) /* 6.14 */
+#define GUARD_MAX   ((size_t)64 << 10)
+#define CHUNK_FIRST ((size_t)4 << 20)
+#define CHUNK_LAST  ((size_t)4 << 30)
+#define CHUNKS      4096
+#define BATCH       WF_GUARDS /* stacks made ready at a time */
+#define CREDIT      32        /* promises a cache takes at a time */
+#define REST        WEFT_MSEC(200)
+#define TRIMMED     ((size_t)32 << 20) /* bytes of stacks in one call */
 
 struct chunk {
 	char *memory;
 	size_t size;
 };
 
-/* Everything about one class.  `lock` guards it all. */
+/* Everything about one class. */
 static struct class
 {
-	struct wf_spin lock;
-	unsigned chunks;
-	struct chunk *chunk; /* CHUNKS of them, mapped at the first */
-	size_t used;         /* bytes of the last chunk that are stacks */
+	struct wf_spin lock; /* of these: */
 	size_t ready;        /* stacks that exist */
 	size_t reserved;     /* promises given */
 	void **free;         /* stacks that nobody has, the last freed on top */
 	size_t free_count, free_capacity;
-	_Atomic bool canaries; /* some stacks have a canary for a guard */
+	_Atomic size_t warm; /* the uppermost so many have memory */
+	size_t idle;         /* the fewest that were warm since the last look */
+	weft_time rests;     /* until then, unless wanted, idle ones are idle */
+
+	_Atomic uint32_t growing; /* a futex, of these and of more `ready`: */
+	unsigned chunks;
+	struct chunk *chunk; /* CHUNKS of them, mapped at the first */
+	size_t used;         /* bytes of the last chunk that are stacks */
 } classes[WF_STACK_CLASSES];
 
+static _Atomic uint32_t used_classes; /* that have chunks: a bit each */
 static unsigned caches_;
-static enum weft_guard guard_;
-static _Atomic size_t protected_; /* guards that cost a mapping */
-static size_t protect_limit;
-static _Atomic bool said;
 
 static size_t page_size(void)
 {
@@ -91,6 +95,12 @@ static uint32_t cached(int class)
 	return wf_stack_size(class) < (1 << 20) ? WF_STACK_CACHED : 2;
 }
 
+/* How many stay warm in the cache of a worker that sleeps. */
+static uint32_t kept(int class)
+{
+	return wf_stack_size(class) < (1 << 20) ? 4 : 1;
+}
+
 static void *map(size_t size)
 {
 	return mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -98,97 +108,106 @@ static void *map(size_t size)
 		    0);
 }
 
-/* --- guards --- */
-
-/* Half of the mappings that a process may have, less what others need. */
-static size_t read_protect_limit(void)
-{
-	FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
-	size_t limit = 65530;
-
-	if (f) {
-		if (fscanf(f, "%zu", &limit) != 1)
-			limit = 65530;
-		fclose(f);
-	}
-	return limit > 4096 ? limit / 2 - 2048 : 0;
-}
-
-/* Nobody has asked for canaries. */
-static void say_unguarded(void)
-{
-	if (!atom_swap_rlx(&said, true))
-		wf_say("no guard pages for further stacks: overflows of those "
-		       "are found when a fiber waits or ends, not before "
-		       "(see vm.max_map_count, WEFT_GUARD)");
-}
-
-static bool protect(void *stack, size_t size)
-{
-	if (atom_add_rlx(&protected_, 1) < protect_limit &&
-	    mprotect(stack, size, PROT_NONE) == 0)
-		return true;
-	atom_sub_rlx(&protected_, 1);
-	say_unguarded();
-	return false;
-}
-
-static void put_canary(struct class *c, void *stack)
-{
-	*(uint64_t *)stack = WF_STACK_CANARY;
-	atom_store_rlx(&c->canaries, true);
-}
-
-/*
- * Only a canary cannot fail, and its page is the price.  It is the lowest word
- * of the stack, where the guard would be.
- */
-static int guard(struct class *c, void *stack, size_t size)
-{
-	long r;
-
-	if (guard_ == WEFT_GUARD_INSTALL) {
-		r = wf_call(madvise, stack, size, MADV_GUARD_INSTALL_);
-		/* Locked memory (mlockall) cannot have such guards. */
-		if (r != -EINVAL)
-			return r < 0 ? -ENOMEM : 0;
-	}
-	if (guard_ == WEFT_GUARD_CANARY || !protect(stack, size))
-		put_canary(c, stack);
-	return 0;
-}
-
-uint64_t *wf_stack_canary(void *stack, int class)
-{
-	const uint64_t canary = WF_STACK_CANARY;
-
-	if (!atom_load_rlx(&classes[class].canaries))
-		return NULL;
-	if (guard_ == WEFT_GUARD_CANARY)
-		return stack;
-	/* Some have guards, and only the kernel can say which: by writing. */
-	if (wf_call(clock_getres, 1, stack) == -EFAULT)
-		return NULL;
-	memcpy(stack, &canary, sizeof canary);
-	return stack;
-}
-
 /* --- the pool --- */
 
-static int list_grow(struct class *c)
+/* Push one that has no memory: the oldest of those that have makes room. */
+static void push_cold(struct class *c, void *stack)
 {
-	size_t old = c->free_capacity, new = old ? 2 * old : 512;
-	void *list;
+	size_t warm = atom_load_rlx(&c->warm);
 
-	if (old)
-		list = mremap(c->free, old * sizeof *c->free,
-			      new * sizeof *c->free, MREMAP_MAYMOVE);
-	else
-		list = map(new * sizeof *c->free);
+	c->free[c->free_count] = c->free[c->free_count - warm];
+	c->free[c->free_count++ - warm] = stack;
+}
+
+static void push_warm(struct class *c, void *const *stacks, size_t count)
+{
+	memcpy(&c->free[c->free_count], stacks, count * sizeof *stacks);
+	c->free_count += count;
+	atom_store_rlx(&c->warm, atom_load_rlx(&c->warm) + count);
+}
+
+static void pop(struct class *c, void **to, size_t count)
+{
+	size_t warm = atom_load_rlx(&c->warm);
+
+	c->free_count -= count;
+	memcpy(to, &c->free[c->free_count], count * sizeof *to);
+	warm = warm > count ? warm - count : 0;
+	atom_store_rlx(&c->warm, warm);
+	if (c->idle > warm)
+		c->idle = warm;
+}
+
+/* Move `count` stacks from the pool to `to`; all that are there at most. */
+static uint32_t pool_take(int class, void **to, uint32_t count)
+{
+	struct class *c = &classes[class];
+
+	spin_lock(&c->lock);
+	CHECK(c->free_count > 0);
+	if (count > c->free_count)
+		count = (uint32_t)c->free_count;
+	pop(c, to, count);
+	spin_unlock(&c->lock);
+	return count;
+}
+
+static void pool_put(int class, void **from, uint32_t count)
+{
+	struct class *c = &classes[class];
+
+	spin_lock(&c->lock);
+	push_warm(c, from, count);
+	spin_unlock(&c->lock);
+}
+
+/* --- growing --- */
+
+/*
+ * One thread at a time makes stacks, with system calls.  It is a futex and no
+ * spin lock, so that others who lack some sleep meanwhile; who puts stacks back
+ * or takes them is not concerned.  0 free, 1 held, 2 somebody may be asleep.
+ */
+static void grow_begin(struct class *c)
+{
+	uint32_t found = 0;
+
+	/* acquire [stack-growth] */
+	if (atom_cas_acq(&c->growing, &found, 1))
+		return;
+	/* acquire [stack-growth] */
+	while (atom_swap_acq(&c->growing, 2))
+		wf_futex_wait(&c->growing, 2, WEFT_FOREVER);
+}
+
+static void grow_end(struct class *c)
+{
+	/* release [stack-growth] */
+	if (atom_swap_ar(&c->growing, 0) == 2)
+		wf_futex_wake(&c->growing, 1);
+}
+
+/* Make room on the list for so many. */
+static int list_grow(struct class *c, size_t count)
+{
+	size_t old_capacity = c->free_capacity;
+	size_t capacity = old_capacity ? 2 * old_capacity : 512;
+	void **list, **old;
+
+	if (count <= old_capacity)
+		return 0;
+	list = map(capacity * sizeof *list);
 	if (list == MAP_FAILED)
 		return -ENOMEM;
+	spin_lock(&c->lock);
+	old = c->free;
+	if (old)
+		memcpy(list, old, c->free_count * sizeof *list);
 	c->free = list;
-	c->free_capacity = new;
+	c->free_capacity = capacity;
+	spin_unlock(&c->lock);
+	if (old)
+		munmap(old, old_capacity * sizeof *old);
 	return 0;
 }
 
@@ -218,32 +237,24 @@ static int chunk_add(struct class *c, size_t stack)
 	san_root(memory, size);
 	c->chunk[c->chunks++] = (struct chunk){memory, size};
 	c->used = 0;
+	atom_or_rlx(&used_classes, 1u << (c - classes));
 	return 0;
 }
 
-/* Guard `count` stacks that lie side by side, in one call if that can be. */
-static int guard_all(struct class *c, int class, char *stack, size_t count)
+static void publish(struct class *c, char *stack, size_t size, size_t count)
 {
-	size_t size = wf_stack_guard_size(class);
-	struct iovec guards[BATCH];
-	int r = 0;
-
-	for (size_t i = 0; i < count; i++)
-		guards[i] =
-			(struct iovec){stack + i * wf_stack_size(class), size};
-	if (guard_ == WEFT_GUARD_INSTALL &&
-	    wf_call(process_madvise, PIDFD_SELF_, guards, count,
-		    MADV_GUARD_INSTALL_) == (long)(count * size))
-		return 0;
-	for (size_t i = 0; i < count && r == 0; i++)
-		r = guard(c, guards[i].iov_base, size);
-	return r;
+	spin_lock(&c->lock);
+	c->ready += count;
+	while (count--)
+		push_cold(c, stack + count * size);
+	spin_unlock(&c->lock);
 }
 
-/* Up to `count` more stacks on the free list, at least one. */
-static int add(struct class *c, int class, size_t count)
+/* A batch of new stacks in the pool, or at least one. */
+static int add(struct class *c, int class)
 {
 	size_t size = wf_stack_size(class);
+	size_t count = size < (1 << 20) ? BATCH : 1;
 	struct chunk *last;
 	char *stack;
 	int r;
@@ -255,42 +266,45 @@ static int add(struct class *c, int class, size_t count)
 	stack = last->memory + c->used;
 	if (count > (last->size - c->used) / size)
 		count = (last->size - c->used) / size;
-	while (c->ready + count > c->free_capacity)
-		if ((r = list_grow(c)) < 0)
-			return r;
-	r = guard_all(c, class, stack, count);
+	r = list_grow(c, c->ready + count);
+	if (r == 0)
+		r = wf_guard_make(stack, size, wf_stack_guard_size(class),
+				  count);
 	if (r < 0)
 		return r;
 	c->used += count * size;
-	c->ready += count;
-	while (count--)
-		c->free[c->free_count++] = stack + count * size;
+	publish(c, stack, size, count);
 	return 0;
 }
 
-/* Make stacks until `reserved` promises hold; a few more while at it. */
-static int cover(struct class *c, int class, size_t reserved)
-{
-	size_t need = reserved + (size_t)caches_ * cached(class);
-	size_t batch = wf_stack_size(class) < (1 << 20) ? BATCH : 1;
-	int r;
+/* --- promises --- */
 
-	while (c->ready < need)
-		if ((r = add(c, class, batch)) < 0)
-			return r;
-	return 0;
+/* False if there are not enough stacks for it. */
+static bool promise(int class, size_t count)
+{
+	struct class *c = &classes[class];
+	bool covered;
+
+	spin_lock(&c->lock);
+	covered = c->ready - c->reserved >=
+		  count + (size_t)caches_ * cached(class);
+	if (covered)
+		c->reserved += count;
+	spin_unlock(&c->lock);
+	return covered;
 }
 
 static int reserve(int class, size_t count)
 {
 	struct class *c = &classes[class];
-	int r;
+	int r = 0;
 
-	spin_lock(&c->lock);
-	r = cover(c, class, c->reserved + count);
-	if (r == 0)
-		c->reserved += count;
-	spin_unlock(&c->lock);
+	if (promise(class, count))
+		return 0;
+	grow_begin(c);
+	while (!promise(class, count) && (r = add(c, class)) == 0)
+		;
+	grow_end(c);
 	return r;
 }
 
@@ -335,30 +349,7 @@ void wf_stack_unreserve(struct wf_stack_cache *cache, int class)
 	}
 }
 
-/* Move `count` stacks from the pool to `to`; all that are there at most. */
-static uint32_t pool_take(int class, void **to, uint32_t count)
-{
-	struct class *c = &classes[class];
-
-	spin_lock(&c->lock);
-	CHECK(c->free_count > 0);
-	if (count > c->free_count)
-		count = (uint32_t)c->free_count;
-	c->free_count -= count;
-	memcpy(to, &c->free[c->free_count], count * sizeof *to);
-	spin_unlock(&c->lock);
-	return count;
-}
-
-static void pool_put(int class, void **from, uint32_t count)
-{
-	struct class *c = &classes[class];
-
-	spin_lock(&c->lock);
-	memcpy(&c->free[c->free_count], from, count * sizeof *from);
-	c->free_count += count;
-	spin_unlock(&c->lock);
-}
+/* --- one cache --- */
 
 void *wf_stack_take(struct wf_stack_cache *cache, int class)
 {
@@ -403,38 +394,121 @@ void wf_stack_flush(struct wf_stack_cache *cache)
 	}
 }
 
+/* --- rest --- */
+
+/* Free stacks keep nothing; what the kernel refuses to take back, it keeps. */
+static void give_back(void **stacks, size_t count, size_t size)
+{
+	struct iovec all[WF_STACK_CACHED];
+
+	for (size_t i = 0; i < count; i++)
+		all[i] = (struct iovec){stacks[i], size};
+	if (wf_feature(WF_GUARD) &&
+	    wf_call(process_madvise, PIDFD_SELF_, all, count, MADV_DONTNEED) ==
+		    (long)(count * size))
+		return;
+	for (size_t i = 0; i < count; i++)
+		wf_call(madvise, stacks[i], size, MADV_DONTNEED);
+}
+
+/*
+ * Take up to `room` stacks that nobody has wanted since the look before.
+ * *again is when to look once more.
+ */
+static uint32_t take_idle(struct class *c, void **to, size_t room,
+			  weft_time now, weft_time *again)
+{
+	size_t count = 0;
+
+	spin_lock(&c->lock);
+	if (now >= c->rests && c->idle == 0) {
+		c->idle = atom_load_rlx(&c->warm);
+		c->rests = wf_time_add(now, REST);
+	} else if (now >= c->rests) {
+		count = c->idle < room ? c->idle : room;
+		c->idle -= count;
+		pop(c, to, count);
+	}
+	*again = atom_load_rlx(&c->warm) ? c->rests : WEFT_FOREVER;
+	spin_unlock(&c->lock);
+	return (uint32_t)count;
+}
+
+static void put_cold(struct class *c, void **stacks, size_t count)
+{
+	spin_lock(&c->lock);
+	for (size_t i = 0; i < count; i++)
+		push_cold(c, stacks[i]);
+	spin_unlock(&c->lock);
+}
+
+/* What is on its way is hidden, as what a cache has: no more than it may be. */
+static weft_time pool_trim(int class, uint32_t room, weft_time now)
+{
+	struct class *c = &classes[class];
+	size_t size = wf_stack_size(class), bytes = 0;
+	void *stacks[WF_STACK_CACHED];
+	weft_time again = WEFT_FOREVER;
+	uint32_t count;
+
+	while (bytes < TRIMMED && atom_load_rlx(&c->warm)) {
+		count = take_idle(c, stacks, room, now, &again);
+		if (count == 0)
+			break;
+		give_back(stacks, count, size);
+		put_cold(c, stacks, count);
+		bytes += count * size;
+	}
+	return again;
+}
+
+/* All but the warmest go to the pool, where they may rest. */
+static void shelf_trim(int class, struct wf_stack_shelf *s)
+{
+	uint32_t older = s->count - kept(class);
+
+	pool_put(class, s->stacks, older);
+	memmove(s->stacks, s->stacks + older, kept(class) * sizeof *s->stacks);
+	s->count = kept(class);
+}
+
+static weft_time trim(int class, struct wf_stack_cache *cache, bool rested,
+		      weft_time now)
+{
+	struct wf_stack_shelf *s = &cache->shelves[class];
+	weft_time again = WEFT_FOREVER, pool;
+
+	if (s->count > kept(class) && rested)
+		shelf_trim(class, s);
+	else if (s->count > kept(class))
+		again = cache->rests;
+	if (s->count == cached(class))
+		return again;
+	pool = pool_trim(class, cached(class) - s->count, now);
+	return pool < again ? pool : again;
+}
+
+weft_time wf_stack_trim(struct wf_stack_cache *cache, weft_time now)
+{
+	uint32_t left = atom_load_rlx(&used_classes);
+	weft_time again = WEFT_FOREVER, one;
+	bool rested = now >= cache->rests;
+
+	if (rested)
+		cache->rests = wf_time_add(now, REST);
+	for (; left; left &= left - 1) {
+		one = trim(__builtin_ctz(left), cache, rested, now);
+		again = one < again ? one : again;
+	}
+	return again;
+}
+
 /* --- beginning and end --- */
 
-static enum weft_guard best_guard(void)
+int wf_stack_open(enum weft_guard guard, unsigned caches)
 {
-	if (wf_feature(WF_GUARD))
-		return WEFT_GUARD_INSTALL;
-	if (wf_feature(WF_MPROTECT))
-		return WEFT_GUARD_MPROTECT;
-	say_unguarded();
-	return WEFT_GUARD_CANARY;
-}
-
-static bool works(enum weft_guard guard)
-{
-	switch (guard) {
-	case WEFT_GUARD_INSTALL:
-		return wf_feature(WF_GUARD);
-	case WEFT_GUARD_MPROTECT:
-		return wf_feature(WF_MPROTECT);
-	default:
-		return true;
-	}
-}
-
-int wf_stack_open(enum weft_guard wanted, unsigned caches)
-{
-	if (!works(wanted))
-		return -ENOTSUP;
-	guard_ = wanted == WEFT_GUARD_AUTO ? best_guard() : wanted;
 	caches_ = caches;
-	protect_limit = wf_feature(WF_MPROTECT) ? read_protect_limit() : 0;
-	return 0;
+	return wf_guard_open(guard);
 }
 
 static void class_close(struct class *c)
@@ -455,11 +529,13 @@ void wf_stack_close(void)
 {
 	for (int i = 0; i < WF_STACK_CLASSES; i++)
 		class_close(&classes[i]);
-	atom_store_rlx(&protected_, 0);
+	atom_store_rlx(&used_classes, 0);
+	wf_guard_close();
 }
 
 void wf_stack_forget(void)
 {
 	memset(classes, 0, sizeof classes);
-	atom_store_rlx(&protected_, 0);
+	atom_store_rlx(&used_classes, 0);
+	wf_guard_close();
 }

@@ -4,7 +4,8 @@
  *
  * Stacks come in classes of a power of two, side by side in large mappings
  * that the kernel commits when they are touched.  The lowest part of each is
- * its guard.  Knows nothing of fibers; whoever frees a stack is not on it.
+ * its guard, see guard.h.  Knows nothing of fibers; whoever frees a stack is
+ * not on it.
  *
  * A stack is reserved long before it is taken: reserving is where memory can
  * run out, taking cannot fail.  Free stacks are kept in small caches, one a
@@ -14,7 +15,20 @@
  * reserved as all caches together can hide.
  *
  * Free stacks are listed outside of themselves, so that listing one does not
- * touch it.
+ * touch it.  And so they can be cold, which is without memory: those that have
+ * never been used, and those that nobody has wanted for 200 ms.  Warm ones are
+ * given out first.  What it takes:
+ *
+ *      - the pool knows the fewest warm ones that it has had since it looked
+ *        last: one number, kept where the lock is held anyway
+ *      - a worker that is about to sleep looks, and gives back the memory of so
+ *        many, in batches, some 32 MiB of stacks a time; then it looks for
+ *        other work first.  It keeps 4 warm stacks of each class (1 of those of
+ *        a MiB and more), and as long as more are warm sleeps 200 ms at most
+ *      - giving one back costs about 1 us and its next user the page faults, so
+ *        that it must not happen to those that come and go: a worker that does
+ *        not sleep makes no system call for free stacks at all, and gives none
+ *        of their memory back
  */
 #ifndef WF_STACK_H
 #define WF_STACK_H
@@ -37,6 +51,7 @@ struct wf_stack_cache {
 		uint32_t count;
 		void *stacks[WF_STACK_CACHED];
 	} shelves[WF_STACK_CLASSES];
+	weft_time rests; /* when to give the older ones to the pool */
 };
 
 /* The class for so many bytes, -1 if there is none. */
@@ -73,14 +88,14 @@ void wf_stack_unreserve(struct wf_stack_cache *cache, int class);
 void *wf_stack_take(struct wf_stack_cache *cache, int class);
 void wf_stack_put(struct wf_stack_cache *cache, int class, void *stack);
 
+/*
+ * About to sleep: give back the memory of stacks that nobody has wanted for a
+ * while.  Returns when to call again, which may be at once: there is more, and
+ * this has taken long enough.
+ */
+weft_time wf_stack_trim(struct wf_stack_cache *cache, weft_time now);
+
 /* Give the cache's stacks and promises to the pool. */
 void wf_stack_flush(struct wf_stack_cache *cache);
-
-/*
- * The word that an overflow destroys where guards had to be given up, NULL
- * where there are guards; it holds WF_STACK_CANARY.
- */
-uint64_t *wf_stack_canary(void *stack, int class);
-#define WF_STACK_CANARY 0x7e57ca9a127b0b1d
 
 #endif

@@ -267,8 +267,10 @@ static void wait_for_events(struct wf_carrier *here)
 	struct wf_worker *w = here->worker;
 	struct epoll_event events[EVENTS];
 	weft_time begin = wf_clock_now(), slept;
+	weft_time until = wf_wheel_next(&w->timers);
+	weft_time trim = wf_stack_trim(&w->stacks, begin);
 	int n = wf_poll_wait(&w->poll, events, EVENTS,
-			     wf_wheel_next(&w->timers));
+			     until < trim ? until : trim);
 
 	atom_store_rlx(&w->now, wf_clock_now());
 	slept = atom_load_rlx(&w->now) - begin;

@@ -6,15 +6,18 @@
 #include "support/t.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "os/call.h"
 #include "os/feature.h"
+#include "os/guard.h"
 #include "os/stack.h"
 
 #define CACHES 3
@@ -111,7 +114,7 @@ ParameterizedTest(enum weft_guard *guard, stack, all_but_the_guard_can_be_used)
 
 		cr_assert_not(accessible(stack));
 		cr_assert_not(accessible(stack + low - 16));
-		cr_assert_null(wf_stack_canary(stack, c));
+		cr_assert_null(wf_guard_canary(stack));
 		memset(stack + low, 0xaa, size - low);
 		give(&caches[0], c, stack);
 	}
@@ -235,9 +238,9 @@ Test(stack, a_canary_lies_where_the_guard_would_be)
 
 	open_with(WEFT_GUARD_CANARY);
 	stack = get(&caches[0], 2);
-	canary = wf_stack_canary(stack, 2);
+	canary = wf_guard_canary(stack);
 	cr_assert_not_null(canary);
-	cr_assert_eq(*canary, WF_STACK_CANARY);
+	cr_assert_eq(*canary, WF_CANARY);
 	cr_assert_geq((char *)canary, stack);
 	cr_assert_lt((char *)canary, stack + wf_stack_guard_size(2));
 	give(&caches[0], 2, stack);
@@ -266,10 +269,10 @@ Test(stack, when_mappings_run_out_canaries_take_over, .disabled = T_EMULATED)
 	open_with(WEFT_GUARD_MPROTECT);
 	for (size_t i = 0; i < count; i++) {
 		char *stack = get(&caches[0], 0);
-		uint64_t *canary = wf_stack_canary(stack, 0);
+		uint64_t *canary = wf_guard_canary(stack);
 
 		if (canary)
-			canaries += *canary == WF_STACK_CANARY;
+			canaries += *canary == WF_CANARY;
 		else
 			guards += !accessible(stack);
 	}
@@ -394,6 +397,7 @@ static void release(struct owned *o, struct wf_stack_cache *c)
 Test(stack, random_owners_never_share_one)
 {
 	uint64_t seed = t_seed();
+	weft_time now = 0;
 
 	open_with(WEFT_GUARD_AUTO);
 	for (size_t i = t_scale(100000); i; i--) {
@@ -405,10 +409,214 @@ Test(stack, random_owners_never_share_one)
 			release(o, c);
 		else
 			acquire(o, c, r >> 16);
+		if (r % 64 == 0)
+			wf_stack_trim(c, now += WEFT_MSEC(30));
 	}
 	for (int i = 0; i < LIVE; i++)
 		if (live[i].stack)
 			release(&live[i], &caches[0]);
+	close_all();
+}
+
+/* --- rest --- */
+
+#define MANY  500
+#define WHILE WEFT_MSEC(200)
+
+static char *many[MANY];
+
+/* Its pages, the guard's too, that have memory. */
+static size_t pages_of(char *stack, int class)
+{
+	unsigned char vec[64];
+	size_t n = wf_stack_size(class) / 4096, present = 0;
+
+	cr_assert_leq(n, sizeof vec);
+	cr_assert_eq(mincore(stack, wf_stack_size(class), vec), 0);
+	for (size_t i = 0; i < n; i++)
+		present += vec[i] & 1;
+	return present;
+}
+
+static size_t warm_ones(int class)
+{
+	size_t warm = 0;
+
+	for (int i = 0; i < MANY; i++)
+		warm += pages_of(many[i], class) > 0;
+	return warm;
+}
+
+/* `count` stacks are used to the last byte and put back. */
+static void use(int count, int class)
+{
+	size_t low = wf_stack_guard_size(class);
+
+	for (int i = 0; i < count; i++) {
+		many[i] = get(&caches[0], class);
+		memset(many[i] + low, 0xaa, wf_stack_size(class) - low);
+	}
+	while (count--)
+		give(&caches[0], class, many[count]);
+}
+
+/* Call as a worker does that has nothing to do; the time when it rests. */
+static weft_time rest(weft_time now)
+{
+	weft_time again;
+
+	while ((again = wf_stack_trim(&caches[0], now)) != WEFT_FOREVER)
+		if (again > now)
+			now = again;
+	return now;
+}
+
+ParameterizedTestParameters(stack, a_burst_leaves_no_memory_behind)
+{
+	static int some[] = {0, 2, 4};
+
+	return cr_make_param_array(int, some, 3);
+}
+
+ParameterizedTest(int *class, stack, a_burst_leaves_no_memory_behind)
+{
+	open_with(WEFT_GUARD_AUTO);
+	use(MANY, *class);
+	cr_assert_eq(warm_ones(*class), MANY);
+	rest(WEFT_SEC(1000));
+	cr_assert_leq(warm_ones(*class), 4);
+	for (int i = 0; i < MANY; i++)
+		if (wf_feature(WF_GUARD) || wf_feature(WF_MPROTECT))
+			cr_assert_not(accessible(many[i]));
+	use(MANY, *class);
+	close_all();
+}
+
+Test(stack, large_ones_keep_nothing_but_one)
+{
+	const int class = wf_stack_class(8 << 20);
+	char *stacks[10];
+	size_t warm = 0;
+
+	open_with(WEFT_GUARD_AUTO);
+	for (int i = 0; i < 10; i++) {
+		stacks[i] = get(&caches[0], class);
+		stacks[i][wf_stack_size(class) - 1] = 1;
+	}
+	for (int i = 0; i < 10; i++)
+		give(&caches[0], class, stacks[i]);
+	rest(WEFT_SEC(1));
+	for (int i = 0; i < 10; i++)
+		warm += stacks[i][wf_stack_size(class) - 1];
+	cr_assert_eq(warm, 1);
+	close_all();
+}
+
+Test(stack, rest_takes_a_while_in_which_nothing_is_lost)
+{
+	weft_time now = WEFT_SEC(1000), again;
+
+	open_with(WEFT_GUARD_AUTO);
+	use(MANY, 2);
+	again = wf_stack_trim(&caches[0], now);
+	cr_assert_eq(again, now + WHILE);
+	cr_assert_eq(wf_stack_trim(&caches[0], again - 1), again);
+	cr_assert_eq(warm_ones(2), MANY);
+}
+
+/* However often a worker is about to sleep. */
+Test(stack, those_that_come_and_go_stay_warm)
+{
+	weft_time now = WEFT_SEC(1000);
+	char *some[100];
+
+	open_with(WEFT_GUARD_AUTO);
+	use(MANY, 2);
+	for (int round = 0; round < 50; round++) {
+		size_t warm = 0;
+
+		wf_stack_trim(&caches[0], now += WHILE / 4);
+		for (int i = 0; i < 100; i++) {
+			some[i] = get(&caches[0], 2);
+			warm += pages_of(some[i], 2) > 0;
+		}
+		for (int i = 0; i < 100; i++)
+			give(&caches[0], 2, some[i]);
+		cr_assert_eq(warm, 100, "round %d: %zu", round, warm);
+	}
+	cr_assert_leq(warm_ones(2), 100 + 4);
+}
+
+Test(stack, at_rest_there_is_nothing_to_wait_for)
+{
+	weft_time now;
+
+	open_with(WEFT_GUARD_AUTO);
+	cr_assert_eq(wf_stack_trim(&caches[0], 0), WEFT_FOREVER);
+	use(MANY, 2);
+	now = rest(WEFT_SEC(1));
+	cr_assert_leq(now, WEFT_SEC(1) + 3 * WHILE);
+	cr_assert_eq(wf_stack_trim(&caches[0], now), WEFT_FOREVER);
+	close_all();
+}
+
+/* It takes back what it may, and is not asked for the rest again and again. */
+Test(stack, memory_that_the_kernel_does_not_take_back_does_no_harm,
+     .disabled = T_SANITIZED)
+{
+	size_t low = wf_stack_guard_size(2), size = wf_stack_size(2) - low;
+
+	open_with(WEFT_GUARD_AUTO);
+	use(MANY, 2);
+	for (int i = 0; i < MANY; i += 50)
+		if (mlock(many[i] + low, size) < 0)
+			cr_skip_test("no memory may be locked");
+	rest(WEFT_SEC(1));
+	cr_assert_leq(warm_ones(2), MANY / 50 + 4);
+	for (int i = 0; i < MANY; i += 50)
+		cr_assert_eq(pages_of(many[i], 2), size / 4096);
+	use(MANY, 2);
+	close_all();
+}
+
+/* Owners write their address; the memory of those that nobody has goes. */
+static void *come_and_go(void *cache)
+{
+	uint64_t seed = (uintptr_t)cache;
+	weft_time now = 0;
+
+	for (size_t i = t_scale(20000); i; i--) {
+		char *stacks[70];
+		size_t n = t_random(&seed) % 70, top = wf_stack_size(1) - 8;
+
+		for (size_t k = 0; k < n; k++) {
+			T_CHECK(wf_stack_reserve(cache, 1) == 0);
+			stacks[k] = wf_stack_take(cache, 1);
+			*(char **)(stacks[k] + top) = stacks[k];
+		}
+		wf_stack_trim(cache, now += t_random(&seed) % WHILE);
+		for (size_t k = 0; k < n; k++) {
+			T_CHECK(*(char **)(stacks[k] + top) == stacks[k]);
+			wf_stack_put(cache, 1, stacks[k]);
+			wf_stack_unreserve(cache, 1);
+		}
+	}
+	return NULL;
+}
+
+Test(stack, threads_that_rest_take_nothing_from_those_that_do_not,
+     .timeout = 60 * T_SLOW)
+{
+	pthread_t threads[CACHES];
+
+	open_with(WEFT_GUARD_AUTO);
+	for (int i = 0; i < CACHES; i++)
+		cr_assert_eq(pthread_create(&threads[i], NULL, come_and_go,
+					    &caches[i]),
+			     0);
+	for (int i = 0; i < CACHES; i++)
+		pthread_join(threads[i], NULL);
+	t_verify();
 	close_all();
 }
 
