@@ -101,12 +101,28 @@ struct victim {
 	int fd; /* on which nothing comes */
 	unsigned way;
 	struct weft_fiber *endless;
+	int end; /* on which something comes for the endless one */
 };
 
-static void *be_endless(void *unused)
+/* A stop does not reach it: whoever joins it must not get it. */
+static void *be_endless(void *arg)
 {
-	MUST(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
-	return unused;
+	struct victim *v = arg;
+	uint64_t value;
+
+	MUST(weft_shield() == 0);
+	MUST(weft_read(v->end, &value, sizeof value) == sizeof value);
+	MUST(weft_unshield() == 0);
+	return v;
+}
+
+static void end_endless(struct victim *v, struct task *endless)
+{
+	uint64_t one = 1;
+
+	MUST(write(v->end, &one, sizeof one) == sizeof one);
+	MUST(task_end(endless) == v);
+	MUST(weft_close(v->end) == 0);
 }
 
 static int wait_in_vain(struct victim *v)
@@ -147,20 +163,20 @@ static void *be_victim(void *arg)
 
 void play_cancel(uint64_t *random)
 {
-	struct victim v = {eventfd(0, EFD_CLOEXEC),
-			   (unsigned)stress_below(random, 6), NULL};
+	struct victim v = {.fd = eventfd(0, EFD_CLOEXEC),
+			   .end = eventfd(0, EFD_CLOEXEC),
+			   .way = (unsigned)stress_below(random, 6)};
 	struct task endless, victim;
 
-	MUST(v.fd >= 0);
-	task_start(&endless, NULL, be_endless, NULL);
+	MUST(v.fd >= 0 && v.end >= 0);
+	task_start(&endless, NULL, be_endless, &v);
 	v.endless = endless.fiber;
 	task_start(&victim, NULL, be_victim, &v);
 	for (uint64_t n = stress_below(random, 4); n; n--)
 		weft_yield();
 	weft_cancel(victim.fiber);
 	MUST(task_end(&victim) == &v);
-	weft_cancel(endless.fiber);
-	task_end(&endless);
+	end_endless(&v, &endless);
 	MUST(weft_close(v.fd) == 0);
 	COUNT("cancels");
 }
@@ -182,8 +198,8 @@ static void *be_shielded(void *arg)
 
 void play_shield(uint64_t *random)
 {
-	struct victim v = {eventfd(0, EFD_CLOEXEC),
-			   (unsigned)stress_below(random, 3), NULL};
+	struct victim v = {.fd = eventfd(0, EFD_CLOEXEC),
+			   .way = (unsigned)stress_below(random, 3)};
 	uint64_t value = 7;
 	struct task victim;
 
