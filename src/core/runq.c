@@ -110,10 +110,26 @@ static void share_from(struct wf_runq *q, struct wf_list *l, uint32_t n)
 		ring_push(q, take(q, l, l->head));
 }
 
+static void give_up_next(struct wf_runq *q)
+{
+	struct weft_fiber *f = atom_load_rlx(&q->next);
+
+	if (!f)
+		return;
+	atom_store_rlx(&q->next, NULL);
+	runq_push(q, f);
+}
+
 bool wf_runq_share(struct wf_runq *q)
 {
-	uint32_t half = atom_load_rlx(&q->count) / 2;
+	uint32_t half;
 
+	if (atom_load_rlx(&q->eager)) {
+		give_up_next(q);
+		half = (atom_load_rlx(&q->count) + 1) / 2;
+	} else {
+		half = atom_load_rlx(&q->count) / 2;
+	}
 	/* One share at a time: what is offered has to be wanted first. */
 	if (!runq_offers(q)) {
 		share_from(q, &q->woken, half);

@@ -34,9 +34,13 @@
  *
  * Rejected: Chase and Lev's deque, whose owner needs a full fence a take; and
  * a ring alone for everything (Go, Tokio), whose owner needs a CAS a take,
- * three times a yield's cost.  A fiber alone in the queue is not shared: to
- * steal it costs more than to run it, unless the one before it does not end,
- * which takes a takeover (carrier.h).
+ * three times a yield's cost.
+ *
+ * A fiber alone in the queue is not shared: to steal it costs more than to run
+ * it.  Where fibers run for long between two switches that is wrong, and the
+ * owner does not know, as it reads no clock; the sentinel does (run/sentinel.h)
+ * and makes the queue eager: then everything is shared with whoever would take
+ * it, `next` too.
  */
 #ifndef WF_RUNQ_H
 #define WF_RUNQ_H
@@ -52,6 +56,7 @@ struct wf_runq {
 	struct wf_list fresh;              /* owner: the newest at the tail */
 	struct wf_list woken;              /* owner: the oldest at the head */
 	_Atomic uint32_t count;            /* owner writes: fresh and woken */
+	_Atomic bool eager;                /* sentinel writes: see below */
 	uint32_t streak; /* owner: times in a row `next` was taken */
 	uint32_t turn;   /* owner */
 	/* atomic: see above */
@@ -133,6 +138,8 @@ bool wf_runq_share(struct wf_runq *q);
 /* More than a thief would leave alone. */
 static inline bool runq_shareable(struct wf_runq *q)
 {
+	if (unlikely(atom_load_rlx(&q->eager)))
+		return atom_load_rlx(&q->count) || atom_load_rlx(&q->next);
 	return atom_load_rlx(&q->count) > 1;
 }
 

@@ -19,8 +19,9 @@
 #define LAZY_ONE                                                               \
 	WEFT_MSEC(8) /* the same with one worker, behind which no
 			       * other could serve anything */
-#define PATIENCE WEFT_MSEC(5)
-#define QUIET    32 /* looks that found nobody awake, then rest */
+#define PATIENCE  WEFT_MSEC(5)
+#define LONG_TURN WEFT_USEC(50) /* stealing a fiber costs less */
+#define QUIET     32            /* looks that found nobody awake, then rest */
 /* A thread without CPU time for so long is blocked, if /proc does not tell. */
 #define LONG_BLOCKED WEFT_MSEC(20)
 
@@ -103,11 +104,20 @@ static void take_if_held(struct wf_worker *w, const struct sight *s, bool idle,
 	weft_time used = wf_thread_cpu(tid) - s->cpu;
 	bool computes = used >= patience(wanted);
 
+	/* Its loop may be slow to rise; that is no fiber. */
+	if (atom_load_rlx(&c->inside))
+		return;
 	if (!computes && !((wanted || now - s->since >= PATIENCE) &&
 			   blocks(s, tid, used, now)))
 		return;
 	wf_trace_stuck(c, s->since, computes);
 	wf_watch_take(w, computes);
+}
+
+/* Whether its fibers run for long, on the average since its last pass. */
+static bool slow(const struct sight *s, weft_time now)
+{
+	return now - s->pass > LONG_TURN * (weft_time)(WF_TURNS - s->turns + 1);
 }
 
 /* What others may serve, behind a fiber that does not end: let one do so. */
@@ -121,10 +131,14 @@ static void offer(struct wf_worker *w, weft_time now)
 static void look_at(struct wf_worker *w, struct sight *s, bool idle,
 		    weft_time now)
 {
-	if (moved(s, w)) {
+	bool changed = moved(s, w);
+
+	if (changed)
 		note(s, w, now);
+	atom_store_rlx(&w->runq.eager,
+		       idle && worker_waiting(w) && slow(s, now));
+	if (changed)
 		return;
-	}
 	if (idle)
 		offer(w, now);
 	if (wf_watch_lost() < limit)

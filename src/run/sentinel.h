@@ -12,6 +12,8 @@
  *      a worker asleep
  *      the same, fibers in its queue           takes the worker over
  *      a worker in one fiber for PATIENCE      takes the worker over
+ *      fibers that run for long between two    has the worker share all that
+ *      switches, and a worker asleep           it does not run (runq.h)
  *
  * A takeover (watch.h) gives the worker to another thread; the fiber goes on
  * where it is.  It happens only to a thread that has used its CPU for all that

@@ -245,6 +245,39 @@ ParameterizedTest(struct row *row, sentinel, nothing_waits_for_a_fiber_to_end)
 	cr_assert(behind_ran);
 }
 
+static _Atomic uint32_t workers_seen;
+
+/* Never for so long that the worker would be taken over. */
+static void *compute_in_turns(void *unused)
+{
+	while (workers_seen != 3) {
+		weft_time end = weft_after(WEFT_USEC(200));
+
+		while (weft_now() < end)
+			wf_cpu_relax();
+		workers_seen |= 1u << weft_worker();
+		weft_yield();
+	}
+	return unused;
+}
+
+static int two_that_compute(void *unused)
+{
+	struct weft_fiber *f;
+
+	T_CHECK(weft_spawn(&f, NULL, compute_in_turns, NULL) == 0);
+	compute_in_turns(NULL);
+	T_CHECK(weft_join(f, NULL) == 0);
+	(void)unused;
+	return 0;
+}
+
+Test(sentinel, two_fibers_that_compute_in_turns_come_to_run_on_two_workers)
+{
+	t_run(2, two_that_compute, NULL);
+	cr_assert_eq(workers_seen, 3);
+}
+
 /* --- threads come and go --- */
 
 static _Atomic uint32_t stuck_now;
