@@ -37,5 +37,6 @@
 #include "weft/net.h"
 #include "weft/blocking.h"
 #include "weft/signal.h"
+#include "weft/stats.h"
 
 #endif

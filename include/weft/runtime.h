@@ -16,6 +16,8 @@
 #ifndef WEFT_RUNTIME_H
 #define WEFT_RUNTIME_H
 
+#include <stdbool.h>
+
 #include "time.h"
 
 /* How overflowing stacks are caught; see WEFT_GUARD. */
@@ -59,6 +61,11 @@ struct weft_options {
 	 * another thread meanwhile.  64 by default.  WEFT_STUCK.
 	 */
 	unsigned stuck_threads;
+	/*
+	 * SIGQUIT writes what all fibers do to stderr, see weft_dump().
+	 * WEFT_DUMP_ON_QUIT=1.
+	 */
+	bool dump_on_quit;
 };
 
 WEFT_BEGIN

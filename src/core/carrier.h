@@ -52,6 +52,7 @@ struct wf_carrier {
 	bool computes;
 	uint32_t stuck_site; /* see run/trace.h */
 	weft_time stuck_since;
+	_Atomic(struct weft_fiber *) running; /* owner writes: or its loop */
 	_Atomic pid_t tid; /* atomic: the kernel's number of the thread, or 0 */
 	struct wf_worker *worker; /* constant between two takeovers */
 };

@@ -56,14 +56,24 @@ static WF_COLD void end_rest(struct wf_idle *i, uint32_t state)
 		wf_futex_wake(&i->rest, 1);
 }
 
-void wf_idle_rise(struct wf_idle *i)
+static void rise(struct wf_idle *i, uint64_t awake)
 {
 	/* [idle-fence] */
-	atom_add_sc(&i->word, WF_RISE + WF_AWAKE);
+	atom_add_sc(&i->word, WF_RISE + awake);
 	/* [idle-rest] */
 	atom_fence_sc();
 	if (unlikely(atom_load_rlx(&i->rest) == WF_RESTING))
 		end_rest(i, 0);
+}
+
+void wf_idle_rise(struct wf_idle *i)
+{
+	rise(i, WF_AWAKE);
+}
+
+void wf_idle_disturb(struct wf_idle *i)
+{
+	rise(i, 0);
 }
 
 void wf_idle_tick(struct wf_idle *i, weft_time deadline)

@@ -94,6 +94,9 @@ void wf_idle_tick(struct wf_idle *i, weft_time deadline);
 void wf_idle_rest(struct wf_idle *i, uint64_t seen);
 void wf_idle_end_rest(struct wf_idle *i);
 
+/* End its rest, as a worker does that rises.  Context: signal handlers too. */
+void wf_idle_disturb(struct wf_idle *i);
+
 /* Whether somebody would take work if there were any to share. */
 static inline bool idle_hungry(struct wf_idle *i)
 {

@@ -25,6 +25,12 @@ struct wf_runtime wf_runtime;
 
 /* --- whom to wake --- */
 
+static void call(struct wf_worker *w)
+{
+	atom_add_rlx(&w->wakes, 1);
+	wf_poll_wake(&w->poll);
+}
+
 /* Awake, it sees what the caller has published before it sleeps again. */
 void wf_sched_wake_worker(struct wf_worker *w)
 {
@@ -32,7 +38,7 @@ void wf_sched_wake_worker(struct wf_worker *w)
 
 	/* [idle-fence] */
 	if (atom_cas_sc(&w->asleep, &asleep, WF_CALLED))
-		wf_poll_wake(&w->poll);
+		call(w);
 }
 
 void wf_sched_leave_gate(void)
@@ -54,7 +60,7 @@ static bool rouse(void)
 			continue;
 		/* [idle-fence] */
 		if (atom_cas_sc(&w->asleep, &asleep, 0)) {
-			wf_poll_wake(&w->poll);
+			call(w);
 			return true;
 		}
 	}
@@ -211,6 +217,7 @@ arrive(struct weft_fiber *self, struct wf_message *message)
 		message->then(message->from, here);
 	if (likely(!self->own_base))
 		wf_self_set(self);
+	atom_store_rlx(&here->running, self);
 	carrier_leave(here);
 }
 
@@ -421,6 +428,7 @@ static struct weft_fiber *succeed(struct weft_fiber *self, void *result)
 	wf_life_inherit(next, self);
 	make_ready(next, c);
 	wf_self_set(next);
+	atom_store_rlx(&c->running, next);
 	wf_stack_unreserve(&w->stacks, self->class);
 	finish(self, NULL, w);
 	carrier_leave(c);

@@ -28,6 +28,9 @@ struct wf_worker {
 	uint32_t id;              /* constant */
 	_Atomic uint64_t spawned; /* owner writes: fibers */
 	_Atomic uint64_t ended;   /* owner writes */
+	_Atomic uint64_t passes;  /* owner writes: through its loop */
+	_Atomic uint64_t steals;  /* owner writes: from others */
+	_Atomic uint64_t sleeps;  /* owner writes: in the kernel */
 	struct wf_fiber_cache handles; /* owner */
 	struct wf_stack_cache stacks;  /* owner */
 	struct wf_rng rng;             /* owner */
@@ -36,7 +39,8 @@ struct wf_worker {
 	_Atomic weft_time now;         /* owner writes: of the last pass */
 	_Atomic(struct wf_carrier *) carrier;              /* taker writes */
 	_Atomic uint32_t asleep WF_ALIGNED(WF_CACHE_LINE); /* see idle.h */
-	struct wf_poll poll; /* owner waits, anyone may */
+	_Atomic uint64_t wakes; /* atomic: out of those */
+	struct wf_poll poll;    /* owner waits, anyone may */
 	struct wf_wheel timers WF_ALIGNED(WF_CACHE_LINE); /* see timer.h */
 };
 

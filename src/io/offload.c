@@ -293,3 +293,13 @@ void wf_offload_forget(void)
 {
 	memset(&pool, 0, sizeof pool);
 }
+
+unsigned wf_offload_threads(void)
+{
+	unsigned n;
+
+	spin_lock(&pool.lock);
+	n = pool.threads;
+	spin_unlock(&pool.lock);
+	return n;
+}

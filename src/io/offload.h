@@ -19,6 +19,9 @@ void wf_offload_end(void);
 /* In a forked child: there are no threads. */
 void wf_offload_forget(void);
 
+/* How many threads there are. */
+unsigned wf_offload_threads(void);
+
 /* Like weft_blocking_until(); `*result` is what fn returned. */
 int wf_offload_run(weft_fn fn, void *arg, void **result, weft_time deadline);
 

@@ -44,7 +44,7 @@ void wf_source_epoch(void)
 
 static _Atomic(struct wf_source *) slabs[SLABS];
 static struct wf_spin slots_lock; /* of the rest */
-static uint32_t slots;
+static uint32_t slots, in_use;
 static struct wf_source *oldest_free, **newest_free = &oldest_free;
 
 static struct wf_source *slot(uint32_t i)
@@ -90,6 +90,7 @@ static struct wf_source *take_slot(void)
 	if (oldest_free || add_slab()) {
 		s = oldest_free;
 		oldest_free = s->next_free;
+		in_use++;
 		if (!oldest_free)
 			newest_free = &oldest_free;
 	}
@@ -101,7 +102,18 @@ static void free_slot(struct wf_source *s)
 {
 	spin_lock(&slots_lock);
 	free_locked(s);
+	in_use--;
 	spin_unlock(&slots_lock);
+}
+
+uint32_t wf_source_count(void)
+{
+	uint32_t n;
+
+	spin_lock(&slots_lock);
+	n = in_use;
+	spin_unlock(&slots_lock);
+	return n;
 }
 
 void wf_source_forget_all(void)
@@ -111,6 +123,7 @@ void wf_source_forget_all(void)
 	slots_lock = (struct wf_spin){0};
 	oldest_free = NULL;
 	newest_free = &oldest_free;
+	in_use = 0;
 }
 
 /* --- what kind of descriptor --- */

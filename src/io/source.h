@@ -92,6 +92,9 @@ struct wf_source {
 	bool keep_open;       /* closer: do not close the number */
 } WF_ALIGNED(WF_CACHE_LINE);
 
+/* How many descriptors have a source. */
+uint32_t wf_source_count(void);
+
 /* A new runtime: what is armed is not armed any more. */
 void wf_source_epoch(void);
 

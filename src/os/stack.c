@@ -89,6 +89,17 @@ size_t wf_stack_guard_size(int class)
 	return size < GUARD_MAX ? size : GUARD_MAX;
 }
 
+size_t wf_stack_count(int class)
+{
+	struct class *c = &classes[class];
+	size_t count;
+
+	spin_lock(&c->lock);
+	count = c->ready;
+	spin_unlock(&c->lock);
+	return count;
+}
+
 /* How many stacks of a class one cache may hide. */
 static uint32_t cached(int class)
 {

@@ -59,6 +59,9 @@ int wf_stack_class(size_t bytes);
 size_t wf_stack_size(int class);
 size_t wf_stack_guard_size(int class);
 
+/* How many there are of the class, in use or free. */
+size_t wf_stack_count(int class);
+
 /*
  * Begin with nothing mapped, for `caches` caches; end, when every stack is
  * free, with nothing mapped.

@@ -22,6 +22,7 @@
 #include "os/cpu.h"
 #include "os/feature.h"
 #include "os/stack.h"
+#include "run/dump.h"
 #include "run/fault.h"
 #include "run/sample.h"
 #include "run/sentinel.h"
@@ -124,6 +125,9 @@ static int from_environment(struct weft_options *o)
 	if (r >= 0 && !o->stuck_threads &&
 	    (r = variable("WEFT_STUCK", false, 1, STUCK_MAX, &n)) > 0)
 		o->stuck_threads = (unsigned)n;
+	if (r >= 0 && !o->dump_on_quit &&
+	    (r = variable("WEFT_DUMP_ON_QUIT", false, 0, 1, &n)) > 0)
+		o->dump_on_quit = n;
 	if (r >= 0 && !o->guard)
 		r = guard_variable(&o->guard);
 	return r < 0 ? r : 0;
@@ -229,6 +233,8 @@ static int begin_threads(const struct weft_options *o)
 
 	if (wf_trace_begin())
 		wf_sample_begin();
+	if (o->dump_on_quit)
+		wf_dump_begin();
 	r = wf_watch_begin();
 	if (r < 0)
 		return r;
@@ -240,6 +246,7 @@ static int begin_threads(const struct weft_options *o)
 
 static void end(void)
 {
+	wf_dump_end();
 	wf_sample_end();
 	wf_offload_end();
 	end_workers(wf_runtime.count);

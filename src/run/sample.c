@@ -17,6 +17,7 @@
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/thread.h"
+#include "run/print.h"
 
 #define PATIENCE WEFT_MSEC(20)
 #define OWN      2 /* the handler's frame, and the kernel's way into it */
@@ -138,7 +139,10 @@ int wf_sample(pid_t tid, void **frames, int max)
 
 void wf_sample_print(int fd, void *const *frames, int count)
 {
-	backtrace_symbols_fd(frames, count, fd);
+	struct wf_print p = {.fd = fd};
+
+	wf_print_frames(&p, frames, count);
+	wf_print_end(&p);
 }
 
 /* --- beginning and end --- */

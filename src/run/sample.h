@@ -56,7 +56,7 @@ void wf_sample_unblock(void);
  */
 int wf_sample(pid_t tid, void **frames, int max);
 
-/* Write frames to the descriptor, a line each, with what names there are. */
+/* Print frames to the descriptor, see print.h. */
 void wf_sample_print(int fd, void *const *frames, int count);
 
 #endif

@@ -10,6 +10,7 @@
 #include "core/sched.h"
 #include "os/clock.h"
 #include "os/thread.h"
+#include "run/dump.h"
 #include "run/trace.h"
 #include "run/watch.h"
 
@@ -204,8 +205,11 @@ static void *main_of_sentinel(void *unused)
 	(void)unused;
 	wf_thread_name("weft-watch");
 	wf_signals_restore(&wf_runtime.mask);
-	while (!over())
+	while (!over()) {
+		if (wf_dump_asked())
+			weft_dump(2);
 		tick();
+	}
 	return NULL;
 }
 

@@ -253,6 +253,36 @@ uint64_t wf_watch_takeovers(void)
 	return atom_load_rlx(&takeovers);
 }
 
+/* --- where fibers run --- */
+
+static int worker_of(const struct wf_carrier *c)
+{
+	for (uint32_t i = 0; i < wf_runtime.count; i++)
+		if (atom_load_rlx(&wf_runtime.workers[i].carrier) == c)
+			return (int)i;
+	return -1;
+}
+
+bool wf_watch_finds(const struct wf_carrier *c, const struct weft_fiber *f,
+		    struct wf_place *place)
+{
+	bool found = false;
+
+	spin_lock(&lock);
+	list_for_each (n, &threads) {
+		struct thread *t = container_of(n, struct thread, link);
+
+		if (&t->carrier != c)
+			continue;
+		found = atom_load_rlx(&t->carrier.running) == f;
+		place->tid = atom_load_rlx(&t->carrier.tid);
+	}
+	spin_unlock(&lock);
+	place->carrier = c;
+	place->worker = found ? worker_of(c) : -1;
+	return found;
+}
+
 /* --- beginning and end --- */
 
 static void dismiss(void)

@@ -56,6 +56,18 @@ static inline int wf_watch_takeover(struct wf_worker *w)
 uint32_t wf_watch_lost(void);
 uint32_t wf_watch_computing(void);
 
+/* Where a fiber runs. */
+struct wf_place {
+	const struct wf_carrier *carrier; /* may be gone, for the thread ends */
+	pid_t tid;
+	int worker; /* its number; -1: the thread has lost it */
+};
+
+/* Whether the fiber runs on that thread, if there is such a thread, and where.
+ * Context: anyone. */
+bool wf_watch_finds(const struct wf_carrier *c, const struct weft_fiber *f,
+		    struct wf_place *place);
+
 /* Takeovers since the runtime began. */
 uint64_t wf_watch_takeovers(void);
 

@@ -121,6 +121,7 @@ static void pass(struct wf_carrier *here, bool poll)
 	struct wf_worker *w = here->worker;
 
 	atom_store_rlx(&w->turns, WF_TURNS);
+	atom_bump_rlx(&w->passes);
 	atom_store_rlx(&w->now, wf_clock_now());
 	if (poll && poll_used(&w->poll))
 		serve_poll(here, &w->poll);
@@ -149,9 +150,13 @@ static struct weft_fiber *steal(struct wf_carrier *here)
 	if (!others)
 		return NULL;
 	first = rng_below(&w->rng, others);
-	for (uint32_t i = 0; i < others; i++)
-		if ((f = wf_runq_steal(&w->runq, &another(w, first + i)->runq)))
+	for (uint32_t i = 0; i < others; i++) {
+		f = wf_runq_steal(&w->runq, &another(w, first + i)->runq);
+		if (f) {
+			atom_bump_rlx(&w->steals);
 			return f;
+		}
+	}
 	for (uint32_t i = 0; i < others; i++) {
 		struct wf_worker *v = another(w, first + i);
 
@@ -289,8 +294,10 @@ static bool sleep_and_rise(struct wf_carrier *here, bool searching)
 
 	atom_store_rlx(&w->asleep, WF_DOZING);
 	last = wf_idle_sleep(&wf_runtime.idle, searching);
-	if (!work_in_sight(w) && !(last && end_if_done()))
+	if (!work_in_sight(w) && !(last && end_if_done())) {
+		atom_bump_rlx(&w->sleeps);
 		wait_for_events(here);
+	}
 	wf_idle_rise(&wf_runtime.idle);
 	/* [idle-fence] */
 	asleep = atom_swap_sc(&w->asleep, 0);

@@ -25,14 +25,15 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 HOUSE = [
     {"arch": "arch context"},
     {"base": "cc atom check list rng spin sanitize"},
-    {"os": "call feature clock futex cpu thread guard stack poll"},
+    {"os": "call feature clock futex cpu thread guard stack poll peek"},
     {"core": "self fiber timer life gate carrier runq inject inbox idle worker"
              " park join sched waiter adopt wait sleep local spawn"
              " scope"},
     {"sync": "sem mutex cond rwlock once group notify chan select",
      "io": "fdtab source offload attempt transfer file io socket signal poll reader"
            " resolve net"},
-    {"run": "sample trace worker fault watch sentinel runtime stats dump"},
+    {"run": "print sample trace worker fault watch stats dump sentinel"
+            " runtime"},
     {"posix": ""},
 ]
 

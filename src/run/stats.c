@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stats.c - weft_stats(): what others count, summed up.
+ */
+#include "weft/stats.h"
+
+#include <errno.h>
+
+#include "core/gate.h"
+#include "core/sched.h"
+#include "core/self.h"
+#include "io/offload.h"
+#include "io/source.h"
+#include "os/stack.h"
+#include "run/watch.h"
+
+static void add_worker(struct weft_counts *s, struct wf_worker *w)
+{
+	s->workers_asleep += atom_load_rlx(&w->asleep) != 0;
+	s->timers += atom_load_rlx(&w->timers.count);
+	s->spawned += atom_load_rlx(&w->spawned);
+	s->passes += atom_load_rlx(&w->passes);
+	s->steals += atom_load_rlx(&w->steals);
+	s->sleeps += atom_load_rlx(&w->sleeps);
+	s->wakes += atom_load_rlx(&w->wakes);
+}
+
+static void add_stacks(struct weft_counts *s)
+{
+	for (int class = 0; class < WF_STACK_CLASSES; class ++) {
+		size_t n = wf_stack_count(class);
+
+		s->stacks += n;
+		s->stack_bytes += n * wf_stack_size(class);
+	}
+}
+
+static uint64_t count_ended(void)
+{
+	uint64_t n = atom_load_rlx(&wf_runtime.ended);
+
+	for (uint32_t i = 0; i < wf_runtime.count; i++)
+		n += atom_load_rlx(&wf_runtime.workers[i].ended);
+	return n;
+}
+
+static void collect(struct weft_counts *s)
+{
+	/* Before those that have begun, as there are more of these later. */
+	uint64_t ended = count_ended();
+
+	*s = (struct weft_counts){
+		.size = sizeof *s,
+		.workers = wf_runtime.count,
+		.pool_threads = wf_offload_threads(),
+		.descriptors = wf_source_count(),
+		.takeovers = wf_watch_takeovers(),
+	};
+	for (uint32_t i = 0; i < wf_runtime.count; i++)
+		add_worker(s, &wf_runtime.workers[i]);
+	s->spawned += atom_load_rlx(&wf_runtime.spawned);
+	s->fibers = s->spawned > ended ? s->spawned - ended : 0;
+	add_stacks(s);
+}
+
+int weft_stats(struct weft_counts *stats)
+{
+	bool outside = !wf_self();
+
+	if (!stats || (stats->size && stats->size != sizeof *stats))
+		return -EINVAL;
+	if (outside && !wf_gate_enter())
+		return -ESRCH;
+	collect(stats);
+	if (outside)
+		wf_sched_leave_gate();
+	return 0;
+}
