@@ -79,6 +79,16 @@ static const struct {
 	{SYS_pwritev2, NULL, {ENOSPC, ENOMEM, EINTR}},
 	{SYS_readv, NULL, {ENOMEM, EIO}},
 	{SYS_writev, NULL, {ENOSPC, EIO}},
+	{SYS_preadv, NULL, {ENOMEM, EIO}},
+	{SYS_pwritev, NULL, {ENOSPC, EIO}},
+	{SYS_fsync, NULL, {EIO, ENOSPC}},
+	{SYS_fdatasync, NULL, {EIO, ENOSPC}},
+	{SYS_openat, NULL, {EMFILE, ENFILE, ENOMEM, EINTR}},
+#ifdef SYS_openat2
+	{SYS_openat2, NULL, {EMFILE, ENFILE, ENOMEM, EINTR}},
+#endif
+	{SYS_pipe2, NULL, {EMFILE, ENFILE}},
+	{SYS_tee, NULL, {ENOMEM, EINTR}},
 	{FAIL_MMAP, NULL, {ENOMEM}},
 	{FAIL_MALLOC, NULL, {ENOMEM}},
 	{FAIL_THREAD, NULL, {EAGAIN, ENOMEM}},
@@ -92,12 +102,17 @@ static const struct {
 } interruptible[] = {
 	{SYS_accept4, NULL},      {SYS_connect, NULL},  {SYS_recvfrom, NULL},
 	{SYS_recvmsg, NULL},      {SYS_sendto, NULL},   {SYS_sendmsg, NULL},
-	{SYS_preadv2, NULL},      {SYS_pwritev2, NULL}, {SYS_readv, NULL},
-	{SYS_writev, NULL},       {SYS_read, blocks},   {SYS_write, blocks},
+	{SYS_preadv2, NULL},      {SYS_pwritev2, NULL}, {SYS_preadv, NULL},
+	{SYS_pwritev, NULL},      {SYS_readv, NULL},    {SYS_writev, NULL},
+	{SYS_read, blocks},       {SYS_write, blocks},  {SYS_fsync, NULL},
+	{SYS_fdatasync, NULL},    {SYS_openat, NULL},   {SYS_bind, NULL},
 	{SYS_ppoll, NULL},        {SYS_close, NULL},    {SYS_epoll_pwait, NULL},
-	{SYS_futex, waits},       {SYS_bind, NULL},     {SYS_openat, NULL},
+	{SYS_futex, waits},
 #ifdef SYS_epoll_pwait2
 	{SYS_epoll_pwait2, NULL},
+#endif
+#ifdef SYS_openat2
+	{SYS_openat2, NULL},
 #endif
 };
 
@@ -338,6 +353,8 @@ static void shorten(struct call *c, struct less *less)
 	case SYS_pwritev2:
 	case SYS_readv:
 	case SYS_writev:
+	case SYS_preadv:
+	case SYS_pwritev:
 		shorten_vector(c, less);
 		break;
 	}

@@ -17,10 +17,16 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netdb.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -347,6 +353,132 @@ static int resolve(size_t which)
 	return r;
 }
 
+/* Sockets that weft has not made, and that block. */
+static void *answer_foreign(void *arg)
+{
+	int lfd = (int)(intptr_t)arg, fd = weft_accept(lfd, NULL, NULL);
+
+	T_CHECK(weft_close(lfd) == 0);
+	if (fd < 0)
+		return (void *)(intptr_t)fd;
+	T_CHECK(weft_close(fd) == 0);
+	return NULL;
+}
+
+static int dial_foreign(const struct sockaddr_un *at)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int r = weft_connect(fd, (const void *)at, sizeof *at);
+
+	T_CHECK(weft_close(fd) == 0);
+	return r;
+}
+
+static int foreign(size_t which)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int lfd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
+	struct weft_fiber *f = NULL;
+	void *answered = NULL;
+
+	(void)which;
+	snprintf(at.sun_path, sizeof at.sun_path, "/tmp/weft-failing-%d",
+		 getpid());
+	T_CHECK(bind(lfd, (void *)&at, sizeof at) == 0);
+	T_CHECK(listen(lfd, 8) == 0);
+	r = weft_spawn(&f, NULL, answer_foreign, (void *)(intptr_t)lfd);
+	if (r < 0)
+		T_CHECK(weft_close(lfd) == 0);
+	else
+		r = dial_foreign(&at);
+	unlink(at.sun_path);
+	if (!f)
+		return r;
+	if (r < 0)
+		weft_cancel(f);
+	T_CHECK(weft_join(f, &answered) == 0);
+	return consequence(r) ? (int)(intptr_t)answered : r;
+}
+
+/* --- files by name --- */
+
+static int write_and_read(int fd)
+{
+	char buf[sizeof words] = "";
+	ssize_t n = weft_pwrite(fd, words, sizeof words, 100);
+
+	if (n == sizeof words)
+		n = weft_fsync(fd);
+	if (n == 0)
+		n = weft_pread(fd, buf, sizeof buf, 100);
+	T_CHECK(n < 0 || memcmp(buf, words, sizeof words) == 0);
+	return n < 0 ? (int)n : 0;
+}
+
+static int by_name(size_t which)
+{
+	char path[64];
+	int fd, r = 0;
+
+	(void)which;
+	snprintf(path, sizeof path, "/tmp/weft-failing-%d", getpid());
+	fd = weft_open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fd;
+	r = write_and_read(fd);
+	T_CHECK(weft_close(fd) == 0);
+	if (r == 0)
+		fd = weft_open(path, O_RDONLY | O_CLOEXEC, 0);
+	T_CHECK(unlink(path) == 0);
+	if (r < 0 || fd < 0)
+		return r < 0 ? r : fd;
+	T_CHECK(weft_close(fd) == 0);
+	return 0;
+}
+
+static void *open_to_write(void *path)
+{
+	int fd = weft_open(path, O_WRONLY | O_CLOEXEC, 0);
+
+	if (fd < 0)
+		return (void *)(intptr_t)fd;
+	T_CHECK(weft_close(fd) == 0);
+	return NULL;
+}
+
+/* Who has failed to open it leaves the other waiting for ever. */
+static int open_fifo(const char *path)
+{
+	struct weft_fiber *f;
+	void *opened = NULL;
+	int fd, r = weft_spawn(&f, NULL, open_to_write, (void *)path);
+
+	if (r < 0)
+		return r;
+	fd = weft_open_until(path, O_RDONLY | O_CLOEXEC, 0,
+			     weft_after(WEFT_MSEC(20)));
+	if (fd < 0)
+		weft_cancel(f);
+	T_CHECK(weft_join(f, &opened) == 0);
+	r = (int)(intptr_t)opened;
+	if (fd >= 0)
+		T_CHECK(weft_close(fd) == 0);
+	return fd >= 0 || fd == -ETIMEDOUT ? r : fd;
+}
+
+static int fifo_by_name(size_t which)
+{
+	char path[64];
+	int r;
+
+	(void)which;
+	snprintf(path, sizeof path, "/tmp/weft-failing-%d", getpid());
+	T_CHECK(mkfifo(path, 0600) == 0);
+	r = open_fifo(path);
+	T_CHECK(unlink(path) == 0);
+	return r;
+}
+
 static void *block(void *arg)
 {
 	void *result = NULL;
@@ -474,6 +606,9 @@ static struct scenario scenarios[] = {
 	{"pty", 1, first_io, 7},
 	{"eventfd", 1, on_eventfd, 0},
 	{"file", 1, on_file, 0},
+	{"file by name", 1, by_name, 0},
+	{"FIFO by name", 1, fifo_by_name, 0},
+	{"sockets of others", 1, foreign, 0},
 	{"poll", 1, poll_many, 0},
 	{"poll, from a thread", 1, poll_from_thread, 0},
 	{"reader", 1, read_lines, 0},
@@ -528,28 +663,44 @@ static int again(void *unused)
 	return 0;
 }
 
-static int tasks(void)
+static bool is_weft(const char *task)
+{
+	char path[64], name[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/self/task/%.16s/comm", task);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	T_CHECK(fgets(name, sizeof name, f) || ferror(f));
+	fclose(f);
+	return strncmp(name, "weft", 4) == 0;
+}
+
+/* Threads of weft; the sanitizer has its own. */
+static int threads(void)
 {
 	DIR *d = opendir("/proc/self/task");
-	int n = -2;
+	struct dirent *e;
+	int n = 0;
 
-	while (readdir(d))
-		n++;
+	while ((e = readdir(d)))
+		n += is_weft(e->d_name);
 	closedir(d);
 	return n;
 }
 
 /* A thread that has been joined is listed for a moment longer. */
-static void await_tasks(int n)
+static void await_no_threads(void)
 {
-	while (tasks() > n)
+	while (threads())
 		sched_yield();
 }
 
 static void live(struct life *l)
 {
 	struct weft_options o = {.workers = l->workers};
-	int fds = t_fds(), before = tasks(), r;
+	int fds = t_fds(), r;
 	long blocks = fail_allocated();
 
 	if (!l->scenario)
@@ -563,7 +714,7 @@ static void live(struct life *l)
 	T_CHECK(weft_run(&o, again, NULL) == 0);
 	T_CHECK(t_fds() == fds);
 	T_CHECK(fail_allocated() == blocks);
-	await_tasks(before);
+	await_no_threads();
 }
 
 static void report(const struct life *l)
@@ -599,6 +750,7 @@ static enum outcome live_anew(struct life l)
 	int status = -1;
 
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		t_reset();
 		live(&l);
 		_exit(outcome(&l));
