@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <stdlib.h>
@@ -176,6 +177,37 @@ static int stop_backing_off(void *unused)
 Test(exhausted, backing_off_ends_by_deadline_cancel_and_close)
 {
 	t_on_fibers(stop_backing_off, NULL);
+}
+
+/* A listener that blocks is asked first, and the kernel may not answer. */
+static int accept_unanswered(void *unused)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int lfd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), client;
+	socklen_t size = sizeof at;
+	struct weft_fiber *f;
+	void *result;
+
+	(void)unused;
+	T_CHECK(bind(lfd, (void *)&at, size) == 0 && listen(lfd, 8) == 0);
+	T_CHECK(getsockname(lfd, (void *)&at, &size) == 0);
+	T_CHECK(weft_spawn(&f, NULL, accept_in_vain, (void *)(intptr_t)lfd) ==
+		0);
+	t_await_waiters(lfd, 1);
+	fail_next(SYS_ppoll, ENOMEM, 3);
+	client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	T_CHECK(connect(client, (void *)&at, size) == 0);
+	T_CHECK(weft_join(f, &result) == 0);
+	fail_stop();
+	T_CHECK((intptr_t)result >= 0);
+	close_all(lfd, client, (int)(intptr_t)result);
+	return 0;
+}
+
+Test(exhausted, a_connection_is_not_forgotten_when_the_kernel_cannot_say)
+{
+	t_on_fibers(accept_unanswered, NULL);
 }
 
 /* --- descriptors, really --- */
@@ -570,7 +602,37 @@ Test(exhausted, with_threads_now_and_then_every_call_is_answered)
 	t_on_fibers(all_at_once, NULL);
 }
 
-/* --- a spare thread for a worker that is stuck --- */
+/* --- a thread for a worker that is stuck --- */
+
+/* No more than the state of the thread cannot be read. */
+static void *end_the_call(void *fd)
+{
+	T_CHECK(write((int)(intptr_t)fd, "x", 1) == 1);
+	return NULL;
+}
+
+static int block_without_descriptors(void *unused)
+{
+	struct weft_fiber *f;
+	int fd[2];
+	char c;
+
+	(void)unused;
+	T_CHECK(pipe2(fd, O_CLOEXEC) == 0);
+	T_CHECK(weft_spawn(&f, NULL, end_the_call, (void *)(intptr_t)fd[1]) ==
+		0);
+	fail_next(SYS_openat, EMFILE, OFTEN);
+	T_CHECK(read(fd[0], &c, 1) == 1);
+	fail_stop();
+	T_CHECK(weft_join(f, NULL) == 0);
+	T_CHECK(close(fd[0]) == 0 && close(fd[1]) == 0);
+	return 0;
+}
+
+Test(exhausted, a_worker_is_taken_over_without_a_descriptor)
+{
+	t_run(1, block_without_descriptors, NULL);
+}
 
 static _Atomic bool stuck, freed;
 
