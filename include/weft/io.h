@@ -40,7 +40,9 @@ WEFT_BEGIN
 /*
  * Read what is there, at least one byte; 0 at the end of the stream.  With
  * MSG_DONTWAIT, MSG_OOB or MSG_ERRQUEUE a call does not wait, but gives what
- * the system call gives; MSG_WAITALL is not kept, see weft_read_full().
+ * the system call gives.  MSG_WAITALL, with which weft_recv() waits until all
+ * is there and gives less only where the stream or the caller's patience ends,
+ * is not kept beside MSG_PEEK, by weft_recvmsg(), and for an address.
  *
  * Context: any thread; waits.
  */
@@ -87,6 +89,26 @@ WEFT_API ssize_t weft_sendto_until(int fd, const void *buf, size_t length,
 WEFT_API ssize_t weft_sendmsg(int fd, const struct msghdr *msg, int flags);
 WEFT_API ssize_t weft_sendmsg_until(int fd, const struct msghdr *msg, int flags,
 				    weft_time deadline);
+
+/*
+ * Many messages in one call: the number received or sent, with `msg_len` of
+ * each set.  Like the system calls these wait until it is `count`; with
+ * MSG_WAITFORONE until it is one.  An error, the deadline or a cancellation
+ * ends the call earlier; if some have passed by then, their number is returned.
+ * A stream that takes only a part of a message ends it too.
+ *
+ * Context: any thread; waits.
+ */
+struct mmsghdr;
+
+WEFT_API int weft_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count,
+			   int flags);
+WEFT_API int weft_recvmmsg_until(int fd, struct mmsghdr *msgs, unsigned count,
+				 int flags, weft_time deadline);
+WEFT_API int weft_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count,
+			   int flags);
+WEFT_API int weft_sendmmsg_until(int fd, struct mmsghdr *msgs, unsigned count,
+				 int flags, weft_time deadline);
 
 /*
  * Read or write all of it; 0 when done.  `moved`, if not NULL, is set to the

@@ -10,11 +10,6 @@
 #include "io/transfer.h"
 #include "os/call.h"
 
-#define BACKOFF_UNIX WEFT_MSEC(1)
-
-/* With these the kernel never waits either. */
-#define NEVER_WAIT (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE)
-
 /* --- sockets --- */
 
 static long socket_read(struct wf_source *s, const struct wf_transfer *t)
@@ -127,12 +122,12 @@ ssize_t weft_writev_until(int fd, const struct iovec *iov, int count,
 	return wf_attempt(fd, &t.attempt);
 }
 
-ssize_t weft_recv_until(int fd, void *buf, size_t length, int flags,
-			weft_time deadline)
+static ssize_t receive(int fd, void *buf, size_t length, int flags,
+		       weft_time deadline)
 {
 	struct wf_transfer t = {
 		.attempt = {attempt_socket, WF_IN, flags ? 0 : length, deadline,
-			    flags & NEVER_WAIT},
+			    flags & WF_NEVER_WAIT},
 		.one = {buf, length},
 		.count = 1,
 		.flags = flags,
@@ -140,6 +135,42 @@ ssize_t weft_recv_until(int fd, void *buf, size_t length, int flags,
 
 	t.iov = &t.one;
 	return wf_attempt(fd, &t.attempt);
+}
+
+static bool is_stream(int fd)
+{
+	int type = 0;
+	socklen_t size = sizeof type;
+
+	wf_call(getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size);
+	return type == SOCK_STREAM;
+}
+
+/* Elsewhere MSG_WAITALL means nothing: a message is a message. */
+static ssize_t receive_all(int fd, void *buf, size_t length, int flags,
+			   weft_time deadline)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	do {
+		n = receive(fd, (char *)buf + done, length - done, flags,
+			    deadline);
+		if (n > 0)
+			done += (size_t)n;
+	} while (n > 0 && done < length && is_stream(fd));
+	return done ? (ssize_t)done : n;
+}
+
+ssize_t weft_recv_until(int fd, void *buf, size_t length, int flags,
+			weft_time deadline)
+{
+	const int alone = WF_NEVER_WAIT | MSG_PEEK;
+
+	if (flags & MSG_WAITALL && !(flags & alone))
+		return receive_all(fd, buf, length, flags & ~MSG_WAITALL,
+				   deadline);
+	return receive(fd, buf, length, flags, deadline);
 }
 
 ssize_t weft_send_until(int fd, const void *buf, size_t length, int flags,
@@ -156,126 +187,6 @@ ssize_t weft_send_until(int fd, const void *buf, size_t length, int flags,
 
 	t.iov = &t.one;
 	return wf_attempt(fd, &t.attempt);
-}
-
-/* --- with addresses and control data --- */
-
-struct message {
-	struct wf_attempt attempt;
-	struct msghdr *msg;
-	int flags;
-};
-
-static long attempt_recvmsg(struct wf_source *s, struct wf_attempt *a)
-{
-	struct message *m = container_of(a, struct message, attempt);
-	struct msghdr before = *m->msg;
-	long n;
-
-	while ((n = wf_call(recvmsg, s->fd, m->msg, m->flags | MSG_DONTWAIT)) ==
-	       -EINTR)
-		;
-	/* The lengths are in and out; a try that failed leaves them. */
-	if (n < 0)
-		*m->msg = before;
-	return n;
-}
-
-static long attempt_sendmsg(struct wf_source *s, struct wf_attempt *a)
-{
-	struct message *m = container_of(a, struct message, attempt);
-	long n;
-
-	while ((n = wf_call(sendmsg, s->fd, m->msg,
-			    m->flags | MSG_DONTWAIT | MSG_NOSIGNAL)) == -EINTR)
-		;
-	return n;
-}
-
-ssize_t weft_recvmsg_until(int fd, struct msghdr *msg, int flags,
-			   weft_time deadline)
-{
-	struct message m = {
-		.attempt = {attempt_recvmsg, WF_IN, 0, deadline,
-			    flags & NEVER_WAIT},
-		.msg = msg,
-		.flags = flags,
-	};
-
-	return wf_attempt(fd, &m.attempt);
-}
-
-static bool to_unix(const struct msghdr *msg)
-{
-	const struct sockaddr *to = msg->msg_name;
-
-	return to && msg->msg_namelen >= sizeof to->sa_family &&
-	       to->sa_family == AF_UNIX;
-}
-
-/*
- * A Unix datagram socket that is full is another's, and its room is no event of
- * ours.
- */
-static ssize_t send_to_unix(int fd, struct message *m)
-{
-	weft_time delay = BACKOFF_UNIX;
-	struct wf_source *s;
-	long n = wf_attempt_enter(fd, &s);
-	int waited = 0;
-
-	if (n < 0)
-		return n;
-	m->attempt.no_wait = true;
-	while ((n = wf_attempt_on(s, &m->attempt)) == -EAGAIN && waited == 0)
-		waited = m->flags & MSG_DONTWAIT
-				 ? -EAGAIN
-				 : wf_back_off(s, &delay, m->attempt.deadline);
-	wf_source_leave(s);
-	wf_budget_spend();
-	return n == -EAGAIN ? waited : n;
-}
-
-ssize_t weft_sendmsg_until(int fd, const struct msghdr *msg, int flags,
-			   weft_time deadline)
-{
-	struct message m = {
-		.attempt = {attempt_sendmsg, WF_OUT, 0, deadline,
-			    flags & MSG_DONTWAIT},
-		.msg = (struct msghdr *)msg,
-		.flags = flags,
-	};
-
-	return to_unix(msg) ? send_to_unix(fd, &m) : wf_attempt(fd, &m.attempt);
-}
-
-ssize_t weft_recvfrom_until(int fd, void *buf, size_t length, int flags,
-			    struct sockaddr *addr, socklen_t *addrlen,
-			    weft_time deadline)
-{
-	struct iovec iov = {buf, length};
-	struct msghdr msg = {.msg_name = addr,
-			     .msg_namelen = addr && addrlen ? *addrlen : 0,
-			     .msg_iov = &iov,
-			     .msg_iovlen = 1};
-	ssize_t n = weft_recvmsg_until(fd, &msg, flags, deadline);
-
-	if (n >= 0 && addr && addrlen)
-		*addrlen = msg.msg_namelen;
-	return n;
-}
-
-ssize_t weft_sendto_until(int fd, const void *buf, size_t length, int flags,
-			  const struct sockaddr *addr, socklen_t addrlen,
-			  weft_time deadline)
-{
-	struct iovec iov = {(void *)buf, length};
-	struct msghdr msg = {.msg_name = (struct sockaddr *)addr,
-			     .msg_namelen = addr ? addrlen : 0,
-			     .msg_iov = &iov,
-			     .msg_iovlen = 1};
-
-	return weft_sendmsg_until(fd, &msg, flags, deadline);
 }
 
 /* --- all of it --- */
@@ -331,18 +242,6 @@ ssize_t weft_recv(int fd, void *buf, size_t length, int flags)
 	return weft_recv_until(fd, buf, length, flags, WEFT_FOREVER);
 }
 
-ssize_t weft_recvfrom(int fd, void *buf, size_t length, int flags,
-		      struct sockaddr *addr, socklen_t *addrlen)
-{
-	return weft_recvfrom_until(fd, buf, length, flags, addr, addrlen,
-				   WEFT_FOREVER);
-}
-
-ssize_t weft_recvmsg(int fd, struct msghdr *msg, int flags)
-{
-	return weft_recvmsg_until(fd, msg, flags, WEFT_FOREVER);
-}
-
 ssize_t weft_write(int fd, const void *buf, size_t length)
 {
 	return weft_write_until(fd, buf, length, WEFT_FOREVER);
@@ -356,18 +255,6 @@ ssize_t weft_writev(int fd, const struct iovec *iov, int count)
 ssize_t weft_send(int fd, const void *buf, size_t length, int flags)
 {
 	return weft_send_until(fd, buf, length, flags, WEFT_FOREVER);
-}
-
-ssize_t weft_sendto(int fd, const void *buf, size_t length, int flags,
-		    const struct sockaddr *addr, socklen_t addrlen)
-{
-	return weft_sendto_until(fd, buf, length, flags, addr, addrlen,
-				 WEFT_FOREVER);
-}
-
-ssize_t weft_sendmsg(int fd, const struct msghdr *msg, int flags)
-{
-	return weft_sendmsg_until(fd, msg, flags, WEFT_FOREVER);
 }
 
 int weft_read_full(int fd, void *buf, size_t length, size_t *moved)

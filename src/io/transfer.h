@@ -13,11 +13,15 @@
 #ifndef WF_TRANSFER_H
 #define WF_TRANSFER_H
 
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "io/attempt.h"
 
 #define WF_PIECES_MAX 1024 /* UIO_MAXIOV */
+
+/* Flags of a socket call with which the kernel never waits either. */
+#define WF_NEVER_WAIT (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE)
 
 /* In one piece or several. */
 struct wf_transfer {
