@@ -364,6 +364,68 @@ Test(sentinel, no_more_threads_are_held_than_the_option_says)
 	t_verify();
 }
 
+/* --- a thread that has no CPU --- */
+
+static _Atomic bool enough;
+
+static void *hog_the_cpu(void *unused)
+{
+	while (!enough)
+		wf_cpu_relax();
+	return unused;
+}
+
+static void stay_on_this_cpu(void)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	T_CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+}
+
+static void be_scheduled_as(int policy)
+{
+	struct sched_param none = {0};
+
+	T_CHECK(sched_setscheduler(0, policy, &none) == 0);
+}
+
+/*
+ * In one fiber for a fifth of a second, with a hog on the same CPU that leaves
+ * us next to nothing of it: until we have computed for long enough ourselves.
+ */
+static int be_preempted(void *unused)
+{
+	pid_t tid = wf_thread_id();
+	struct t_thread hog;
+	weft_time end, before;
+
+	(void)unused;
+	stay_on_this_cpu();
+	t_thread_begin(&hog, hog_the_cpu, NULL);
+	be_scheduled_as(SCHED_IDLE);
+	weft_yield();
+	end = weft_after(WEFT_MSEC(200));
+	before = wf_thread_cpu(tid);
+	while (weft_now() < end) {
+		uint64_t taken = wf_watch_takeovers();
+
+		if (wf_thread_cpu(tid) - before > WEFT_MSEC(3))
+			break;
+		T_CHECK(taken == 0);
+	}
+	enough = true;
+	be_scheduled_as(SCHED_OTHER);
+	t_thread_end(&hog);
+	return 0;
+}
+
+Test(sentinel, a_thread_that_is_merely_preempted_keeps_its_worker)
+{
+	t_run(1, be_preempted, NULL);
+}
+
 /* --- rest --- */
 
 static long switches(pid_t tid)
