@@ -400,6 +400,8 @@ static int be_preempted(void *unused)
 	pid_t tid = wf_thread_id();
 	struct t_thread hog;
 	weft_time end, before;
+	uint64_t taken;
+	bool over;
 
 	(void)unused;
 	stay_on_this_cpu();
@@ -408,13 +410,13 @@ static int be_preempted(void *unused)
 	weft_yield();
 	end = weft_after(WEFT_MSEC(200));
 	before = wf_thread_cpu(tid);
-	while (weft_now() < end) {
-		uint64_t taken = wf_watch_takeovers();
-
+	do {
+		over = weft_now() >= end;
+		taken = wf_watch_takeovers();
 		if (wf_thread_cpu(tid) - before > WEFT_MSEC(3))
 			break;
 		T_CHECK(taken == 0);
-	}
+	} while (!over);
 	enough = true;
 	be_scheduled_as(SCHED_OTHER);
 	t_thread_end(&hog);
