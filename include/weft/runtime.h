@@ -66,6 +66,11 @@ struct weft_options {
 	 * WEFT_DUMP_ON_QUIT=1.
 	 */
 	bool dump_on_quit;
+	/*
+	 * Note how deep fibers use their stacks, see weft_stack_marks(): two
+	 * system calls a fiber more, and page faults.  WEFT_STACK_MARKS=1.
+	 */
+	bool stack_marks;
 };
 
 WEFT_BEGIN

@@ -46,7 +46,7 @@ struct weft_fiber {
 	_Atomic uint32_t word; /* atomic: see park.h */
 	_Atomic uint8_t kind;  /* birth: enum wf_kind */
 	uint8_t class;         /* birth: of its stack */
-	uint8_t checked;       /* owner: its stack has a canary */
+	uint8_t checked;       /* owner: see wf_life_check() */
 	bool own_base;         /* birth: its thread-locals are its own */
 	union {
 		struct wf_link link;  /* owner: in one run queue, or free */

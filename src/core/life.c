@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "core/mark.h"
 #include "os/guard.h"
 #include "os/stack.h"
 
@@ -44,8 +45,10 @@ void wf_life_begin(struct weft_fiber *f, void *stack, void (*main)(void *))
 	reset(life);
 	life->stack = stack;
 	life->canary = wf_guard_canary(stack);
-	f->checked = life->canary != NULL;
+	f->checked = life->canary || wf_marks_on();
 	f->life = life;
+	if (unlikely(wf_marks_on()))
+		wf_mark_begin(f, stack, (char *)life);
 	wf_context_make(&f->ctx, life, main);
 }
 
@@ -54,6 +57,9 @@ void wf_life_inherit(struct weft_fiber *f, struct weft_fiber *old)
 	f->life = old->life;
 	f->checked = old->checked;
 	reset(f->life);
+	/* This runs on that stack. */
+	if (unlikely(wf_marks_on()))
+		wf_mark_begin(f, f->life->stack, __builtin_frame_address(0));
 }
 
 bool wf_life_overflowed(const struct weft_fiber *f, uintptr_t address)
@@ -81,6 +87,13 @@ void wf_life_check(const struct weft_fiber *f)
 {
 	if (f->life && f->life->canary && *f->life->canary != WF_CANARY)
 		report_overflow(f);
+}
+
+void wf_life_end(const struct weft_fiber *f)
+{
+	wf_life_check(f);
+	if (wf_marks_on() && f->life->stack)
+		wf_mark_end(f, f->life->stack);
 }
 
 const char *wf_life_name(const struct weft_fiber *f)

@@ -47,8 +47,11 @@ void wf_life_inherit(struct weft_fiber *f, struct weft_fiber *old);
 /* Whether the address is in the guard below the fiber's stack. */
 bool wf_life_overflowed(const struct weft_fiber *f, uintptr_t address);
 
-/* Abort if the canary below the stack is gone. */
+/* Of those that are `checked`: abort if the canary below the stack is gone. */
 void wf_life_check(const struct weft_fiber *f);
+
+/* The same at the end, when it is also seen how deep it has been. */
+void wf_life_end(const struct weft_fiber *f);
 
 /* "" if it has none. */
 const char *wf_life_name(const struct weft_fiber *f);

@@ -392,7 +392,7 @@ static void end(struct weft_fiber *self, void *result)
 		self->life->at_end(self);
 	wf_timer_disarm(&self->life->timer);
 	if (unlikely(self->checked))
-		wf_life_check(self);
+		wf_life_end(self);
 	self->value = result;
 }
 

@@ -422,6 +422,35 @@ static void give_back(void **stacks, size_t count, size_t size)
 		wf_call(madvise, stacks[i], size, MADV_DONTNEED);
 }
 
+void wf_stack_chill(char *low, char *high)
+{
+	uintptr_t page = page_size(), from = (uintptr_t)low;
+	uintptr_t to = (uintptr_t)high & ~(page - 1);
+
+	from = (from + page - 1) & ~(page - 1);
+	if (from < to)
+		wf_call(madvise, from, to - from, MADV_DONTNEED);
+}
+
+size_t wf_stack_depth(char *stack, int class)
+{
+	char *low = stack + wf_stack_guard_size(class);
+	char *top = stack + wf_stack_size(class);
+	unsigned char present[64];
+	size_t page = page_size(), pages;
+
+	for (; low < top; low += pages * page) {
+		pages = (size_t)(top - low) / page;
+		pages = pages < sizeof present ? pages : sizeof present;
+		if (wf_call(mincore, low, pages * page, present) < 0)
+			return 0;
+		for (size_t i = 0; i < pages; i++)
+			if (present[i] & 1)
+				return (size_t)(top - low) - i * page;
+	}
+	return 0;
+}
+
 /*
  * Take up to `room` stacks that nobody has wanted since the look before.
  * *again is when to look once more.

@@ -92,6 +92,13 @@ void *wf_stack_take(struct wf_stack_cache *cache, int class);
 void wf_stack_put(struct wf_stack_cache *cache, int class, void *stack);
 
 /*
+ * Give back the memory of the whole pages from `low` to `high`; and how much of
+ * a stack, counted from its top, has been used since, in whole pages.
+ */
+void wf_stack_chill(char *low, char *high);
+size_t wf_stack_depth(char *stack, int class);
+
+/*
  * About to sleep: give back the memory of stacks that nobody has wanted for a
  * while.  Returns when to call again, which may be at once: there is more, and
  * this has taken long enough.

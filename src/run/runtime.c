@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "core/gate.h"
+#include "core/mark.h"
 #include "core/sched.h"
 #include "core/self.h"
 #include "core/spawn.h"
@@ -128,6 +129,9 @@ static int from_environment(struct weft_options *o)
 	if (r >= 0 && !o->dump_on_quit &&
 	    (r = variable("WEFT_DUMP_ON_QUIT", false, 0, 1, &n)) > 0)
 		o->dump_on_quit = n;
+	if (r >= 0 && !o->stack_marks &&
+	    (r = variable("WEFT_STACK_MARKS", false, 0, 1, &n)) > 0)
+		o->stack_marks = n;
 	if (r >= 0 && !o->guard)
 		r = guard_variable(&o->guard);
 	return r < 0 ? r : 0;
@@ -213,6 +217,7 @@ static int begin(const struct weft_options *o)
 	r = wf_stack_open(o->guard, o->workers);
 	if (r < 0)
 		return r;
+	wf_marks_begin(o->stack_marks);
 	r = begin_workers(o->workers);
 	if (r < 0)
 		return r;

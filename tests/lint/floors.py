@@ -26,7 +26,7 @@ HOUSE = [
     {"arch": "arch context"},
     {"base": "cc atom check list rng spin sanitize"},
     {"os": "call feature clock futex cpu thread guard stack poll peek"},
-    {"core": "self fiber timer life gate carrier runq inject inbox idle worker"
+    {"core": "self fiber timer mark life gate carrier runq inject inbox idle worker"
              " park join sched waiter adopt wait sleep local spawn"
              " scope"},
     {"sync": "sem mutex cond rwlock once group notify chan select",
