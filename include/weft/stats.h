@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stats.h - to see inside: counters, and what each fiber does.
+ * stats.h - to see inside: counters, how deep stacks are used, and what each
+ * fiber does.
  */
 #ifndef WEFT_STATS_H
 #define WEFT_STATS_H
@@ -8,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base.h"
+#include "fiber.h"
 
 /*
  * Counted since the runtime began, or as it is at this moment.  Each number is
@@ -34,6 +35,15 @@ struct weft_counts {
 	uint64_t takeovers; /* workers taken from a thread that was stuck */
 };
 
+/* How deep the fibers with this entry function have used their stacks. */
+struct weft_stack_mark {
+	weft_fn entry;   /* NULL: all functions together that found no place */
+	size_t bytes;    /* of the deepest one, see weft_stack_marks() */
+	uint64_t fibers; /* that have ended, and so have been measured */
+};
+
+#define WEFT_STACK_MARKS_MAX 257 /* 256 functions, and the others together */
+
 WEFT_BEGIN
 
 /*
@@ -43,6 +53,22 @@ WEFT_BEGIN
  * Errors: -EINVAL the size is another one; -ESRCH no runtime.
  */
 WEFT_API int weft_stats(struct weft_counts *stats);
+
+/*
+ * Store up to `max` marks, the deepest first, and return how many there are,
+ * WEFT_STACK_MARKS_MAX at most.  They are of the runtime that runs, or of the
+ * one before if there is none, and there are none unless it was begun with
+ * WEFT_STACK_MARKS=1 (weft_options.stack_marks).
+ *
+ * Bytes are counted from the top of the stack to the lowest page that was
+ * touched: whole pages, in which what weft keeps at the top, 2.5 KiB at most,
+ * is contained.  The size of a stack should be that, what an unlucky call may
+ * need beyond it, and the guard (a page, or a 16th of the stack up to 64 KiB).
+ * A page that has been swapped out counts as untouched.
+ *
+ * Context: any thread; does not block.  On a fiber it needs 8 KiB of stack.
+ */
+WEFT_API int weft_stack_marks(struct weft_stack_mark *marks, int max);
 
 /*
  * Write to the descriptor what each fiber does: its name and function, whether

@@ -7,7 +7,7 @@
 #include "base/check.h"
 #include "os/stack.h"
 
-#define PLACES 256
+#define PLACES (WEFT_STACK_MARKS_MAX - 1)
 #define BELOW  1024 /* what the calls that give memory back may stand on */
 
 static struct place {
@@ -69,12 +69,12 @@ void wf_mark_end(const struct weft_fiber *f, char *stack)
 	atom_add_rlx(&p->fibers, 1);
 }
 
-void wf_marks_each(void (*visit)(const struct wf_mark *mark, void *arg),
+void wf_marks_each(void (*visit)(const struct weft_stack_mark *mark, void *arg),
 		   void *arg)
 {
 	for (int i = 0; i <= PLACES; i++) {
 		uintptr_t entry = atom_load_rlx(&places[i].entry);
-		struct wf_mark mark = {
+		struct weft_stack_mark mark = {
 			.entry = (weft_fn)entry,
 			.bytes = atom_load_rlx(&places[i].bytes),
 			.fibers = atom_load_rlx(&places[i].fibers),

@@ -20,12 +20,7 @@
 #define WF_MARK_H
 
 #include "core/fiber.h"
-
-struct wf_mark {
-	weft_fn entry;
-	size_t bytes; /* of the deepest */
-	uint64_t fibers;
-};
+#include "weft/stats.h"
 
 /* Forget all, and measure from now on or not. */
 void wf_marks_begin(bool on);
@@ -41,7 +36,7 @@ void wf_mark_begin(const struct weft_fiber *f, char *stack, char *used);
 void wf_mark_end(const struct weft_fiber *f, char *stack);
 
 /* Call visit() with each mark there is, in no order. */
-void wf_marks_each(void (*visit)(const struct wf_mark *mark, void *arg),
+void wf_marks_each(void (*visit)(const struct weft_stack_mark *mark, void *arg),
 		   void *arg);
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stats.c - weft_stats(): what others count, summed up.
+ * stats.c - what others count, summed up, and what they measure, in order.
  */
 #include "weft/stats.h"
 
 #include <errno.h>
 
 #include "core/gate.h"
+#include "core/mark.h"
 #include "core/sched.h"
 #include "core/self.h"
 #include "io/offload.h"
@@ -75,4 +76,32 @@ int weft_stats(struct weft_counts *stats)
 	if (outside)
 		wf_sched_leave_gate();
 	return 0;
+}
+
+/* --- marks --- */
+
+struct marks {
+	struct weft_stack_mark all[WEFT_STACK_MARKS_MAX];
+	int count;
+};
+
+/* Where it belongs, the deepest first. */
+static void insert(const struct weft_stack_mark *mark, void *arg)
+{
+	struct marks *m = arg;
+	int i = m->count++;
+
+	for (; i > 0 && m->all[i - 1].bytes < mark->bytes; i--)
+		m->all[i] = m->all[i - 1];
+	m->all[i] = *mark;
+}
+
+int weft_stack_marks(struct weft_stack_mark *marks, int max)
+{
+	struct marks found = {.count = 0};
+
+	wf_marks_each(insert, &found);
+	for (int i = 0; i < max && i < found.count; i++)
+		marks[i] = found.all[i];
+	return found.count;
 }

@@ -18,17 +18,17 @@ TestSuite(mark, .timeout = 30 * T_SLOW, .disabled = T_SANITIZED);
 
 #define PAGE 4096
 
-static void find(const struct wf_mark *mark, void *wanted)
+static void find(const struct weft_stack_mark *mark, void *wanted)
 {
-	struct wf_mark *w = wanted;
+	struct weft_stack_mark *w = wanted;
 
 	if (mark->entry == w->entry)
 		*w = *mark;
 }
 
-static struct wf_mark mark_of(weft_fn entry)
+static struct weft_stack_mark mark_of(weft_fn entry)
 {
-	struct wf_mark mark = {.entry = entry};
+	struct weft_stack_mark mark = {.entry = entry};
 
 	wf_marks_each(find, &mark);
 	return mark;
@@ -91,7 +91,7 @@ static void run(weft_fn fn, size_t pages, size_t stack_size)
 /* Its frames, and what weft has on the stack, are two pages at most. */
 static void measured(weft_fn fn, size_t pages, uint64_t fibers)
 {
-	struct wf_mark mark = mark_of(fn);
+	struct weft_stack_mark mark = mark_of(fn);
 
 	cr_assert_eq(mark.fibers, fibers, "%zu", (size_t)mark.fibers);
 	cr_assert_eq(mark.bytes % PAGE, 0);
@@ -192,9 +192,29 @@ Test(mark, each_runtime_begins_anew)
 	cr_assert_eq(mark_of(use).fibers, 0);
 }
 
+Test(mark, the_deepest_come_first_and_no_more_than_asked_for)
+{
+	struct weft_stack_mark marks[8];
+	int n;
+
+	cr_assert_eq(weft_stack_marks(NULL, 0), 0);
+	run_marked(2, use_some, NULL);
+	n = weft_stack_marks(marks, 8);
+	cr_assert_eq(n, 5); /* and the first fiber */
+	cr_assert_eq(marks[0].entry, use);
+	cr_assert_eq(marks[1].entry, use_and_exit);
+	cr_assert_eq(marks[2].entry, use_between_waits);
+	for (int i = 1; i < n; i++)
+		cr_assert_geq(marks[i - 1].bytes, marks[i].bytes);
+	marks[2].fibers = 77;
+	cr_assert_eq(weft_stack_marks(marks, 2), 5);
+	cr_assert_eq(marks[1].entry, use_and_exit);
+	cr_assert_eq(marks[2].fibers, 77);
+}
+
 /* --- the table --- */
 
-static void add_up(const struct wf_mark *mark, void *sum)
+static void add_up(const struct weft_stack_mark *mark, void *sum)
 {
 	*(uint64_t *)sum += mark->fibers;
 }
