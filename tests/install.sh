@@ -47,6 +47,7 @@ need_test() {
 	need python3 -- python3 -c 'import unittest'
 	need pkg-config -- has pkg-config
 	need libcriterion-dev -- pkg-config --exists criterion
+	need gdb -- has gdb
 	if ! has clang-format-14; then
 		need clang-format-14 -- clang_format_is_14
 	fi
