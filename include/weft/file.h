@@ -74,6 +74,29 @@ WEFT_API int weft_fsync_until(int fd, weft_time deadline);
 WEFT_API int weft_fdatasync(int fd);
 WEFT_API int weft_fdatasync_until(int fd, weft_time deadline);
 
+/*
+ * Move bytes from one descriptor to another without a buffer, as sendfile(2)
+ * and splice(2) do, and return how many; 0 at the end of `in`.  Like a write to
+ * a socket these may move less than asked for, at most 128 KiB of a file at a
+ * time.  An offset that is not NULL is used instead of the file's position, and
+ * advanced.  weft_splice() takes the flags of splice(2), with SPLICE_F_NONBLOCK
+ * it does not wait.  SIGPIPE is not raised.
+ *
+ * A socket that is not O_NONBLOCK, and so not of weft's making, is given at
+ * most 4 KiB at a time.
+ *
+ * Context: any thread; waits.
+ * Errors: -EPIPE the peer has closed; -EINVAL not between these.
+ */
+WEFT_API ssize_t weft_sendfile(int out, int in, off_t *offset, size_t count);
+WEFT_API ssize_t weft_sendfile_until(int out, int in, off_t *offset,
+				     size_t count, weft_time deadline);
+WEFT_API ssize_t weft_splice(int in, off_t *in_offset, int out,
+			     off_t *out_offset, size_t length, unsigned flags);
+WEFT_API ssize_t weft_splice_until(int in, off_t *in_offset, int out,
+				   off_t *out_offset, size_t length,
+				   unsigned flags, weft_time deadline);
+
 WEFT_END
 
 #endif

@@ -5,12 +5,32 @@
 #include "io/attempt.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 
 #include "core/sched.h"
 #include "core/self.h"
+#include "os/call.h"
 #include "os/clock.h"
 
 #define BACKOFF_LAST WEFT_SEC(1)
+
+/* An interrupt says neither. */
+long wf_ask(int fd, short events)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	struct timespec none = {0};
+	long n;
+
+	while ((n = wf_call(ppoll, &p, 1, &none)) == -EINTR)
+		;
+	return n;
+}
+
+bool wf_blocks(struct wf_source *s)
+{
+	return !s->nonblock && !(wf_call(fcntl, s->fd, F_GETFL) & O_NONBLOCK);
+}
 
 void wf_budget_spend(void)
 {

@@ -126,16 +126,13 @@ static long open_once(struct opening *o)
 /* As long as nobody has come there is no data, no end, and no writer. */
 static long writer_came(int fifo, const int scratch[2])
 {
-	struct pollfd p = {.fd = fifo, .events = POLLIN};
-	struct timespec none = {0};
-	long r;
+	long r = wf_ask(fifo, POLLIN);
 
-	do {
-		r = wf_call(ppoll, &p, 1, &none);
-		if (r == 0)
-			r = wf_call(tee, fifo, scratch[1], 1,
-				    SPLICE_F_NONBLOCK);
-	} while (r == -EINTR);
+	if (r != 0)
+		return r;
+	while ((r = wf_call(tee, fifo, scratch[1], 1, SPLICE_F_NONBLOCK)) ==
+	       -EINTR)
+		;
 	return r == -EAGAIN ? 1 : r;
 }
 

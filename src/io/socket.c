@@ -23,23 +23,6 @@ struct accept {
 	socklen_t size;
 };
 
-static bool blocks(struct wf_source *s)
-{
-	return !s->nonblock && !(wf_call(fcntl, s->fd, F_GETFL) & O_NONBLOCK);
-}
-
-/* 1 if something in `events` is there, 0 if not.  An interrupt says neither. */
-static long ask(int fd, short events)
-{
-	struct pollfd p = {.fd = fd, .events = events};
-	struct timespec none = {0};
-	long n;
-
-	while ((n = wf_call(ppoll, &p, 1, &none)) == -EINTR)
-		;
-	return n;
-}
-
 /* A connection that failed before it was accepted is none of our business. */
 static bool other_peers_error(long r)
 {
@@ -95,12 +78,12 @@ static long attempt_accept(struct wf_source *s, struct wf_attempt *attempt)
 	struct accept *a = container_of(attempt, struct accept, attempt);
 	long r;
 
-	if (likely(!blocks(s)))
+	if (likely(!wf_blocks(s)))
 		return accept_once(s, a);
 	if (!listens(s->fd))
 		return accept_error(s);
 	spin_lock(&s->lock);
-	r = ask(s->fd, POLLIN);
+	r = wf_ask(s->fd, POLLIN);
 	if (r > 0)
 		r = accept_once(s, a);
 	else if (r == 0)
@@ -186,7 +169,7 @@ static long attempt_finish(struct wf_source *s, struct wf_attempt *a)
 {
 	struct connect *c = container_of(a, struct connect, attempt);
 	socklen_t size = sizeof c->error;
-	long r = ask(s->fd, POLLOUT);
+	long r = wf_ask(s->fd, POLLOUT);
 
 	if (r <= 0)
 		return r == 0 ? -EAGAIN : r;

@@ -132,6 +132,10 @@ void wf_source_adopt(int fd, const struct wf_source *model);
 int wf_source_wait(struct wf_source *s, uint64_t want, const char *what,
 		   weft_time deadline);
 
+/* The same, and the end of `other` ends it too. */
+int wf_source_wait_beside(struct wf_source *s, struct wf_source *other,
+			  uint64_t want, const char *what, weft_time deadline);
+
 /* A call has given EAGAIN, or less than asked for; `seen` was read before. */
 void wf_source_empty(struct wf_source *s, uint64_t want, uint64_t seen);
 void wf_source_short(struct wf_source *s, uint64_t want, uint64_t seen);

@@ -113,14 +113,12 @@ static long move_unready(int fd, const struct wf_transfer *t)
 
 static long ask_and_move(struct wf_source *s, const struct wf_transfer *t)
 {
-	struct pollfd p = {.fd = s->fd, .events = t->write ? POLLOUT : POLLIN};
-	struct timespec none = {0};
 	long n;
 
 	/* The kernel asks no descriptor for no bytes, and does not wait. */
 	if (wf_transfer_length(t->iov, t->count) == 0)
 		return plain(s->fd, t);
-	n = wf_call(ppoll, &p, 1, &none);
+	n = wf_ask(s->fd, t->write ? POLLOUT : POLLIN);
 	if (n <= 0)
 		return n == 0 ? move_unready(s->fd, t) : n;
 	return t->write ? polled_write(s, t) : plain(s->fd, t);

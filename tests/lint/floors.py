@@ -30,7 +30,7 @@ HOUSE = [
              " park join sched waiter adopt wait sleep local spawn"
              " scope"},
     {"sync": "sem mutex cond rwlock once group notify chan select",
-     "io": "fdtab source offload attempt transfer file io message socket signal poll reader"
+     "io": "fdtab source offload attempt transfer file splice io message socket signal poll reader"
            " resolve net"},
     {"run": "print sample trace worker fault watch stats dump sentinel"
             " runtime"},
