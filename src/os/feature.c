@@ -48,7 +48,7 @@ static bool guards(long (*guard)(void *page, size_t size))
 		return false;
 	r = guard(page, size);
 	if (r == 0)
-		r = wf_call(clock_getres, CLOCK_MONOTONIC, page);
+		r = wf_call(clock_gettime, CLOCK_MONOTONIC, page);
 	munmap(page, size);
 	return r == -EFAULT;
 }
