@@ -20,6 +20,7 @@
 #define SKIPPED 77
 
 static struct mini_test *tests, **tests_end = &tests;
+static const struct mini_test *current; /* in its child */
 
 struct tally {
 	unsigned tested, failed, crashed;
@@ -56,7 +57,7 @@ void mini_skip(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	fputs("[----] skipped", stderr);
+	fprintf(stderr, "[SKIP] %s::%s", current->suite, current->name);
 	say(format, args);
 	va_end(args);
 	fputc('\n', stderr);
@@ -84,6 +85,7 @@ static void child(const struct mini_test *t, const struct mini_options *o,
 {
 	sigset_t none;
 
+	current = t;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (o->init)
@@ -119,26 +121,24 @@ static int reap(pid_t pid, double seconds)
 	return status;
 }
 
-static const char *judge(const struct mini_options *o, int status,
-			 struct tally *sum)
+static bool judge(const struct mini_options *o, int status, struct tally *sum)
 {
 	bool signaled = WIFSIGNALED(status);
 
-	if (!signaled && WEXITSTATUS(status) == SKIPPED)
-		return "SKIP";
 	sum->tested++;
 	if (signaled ? o->signal && WTERMSIG(status) == o->signal
 		     : !o->signal && WEXITSTATUS(status) == o->exit_code)
-		return "PASS";
+		return true;
 	sum->failed++;
 	sum->crashed += signaled && WTERMSIG(status) != SIGKILL;
-	return "FAIL";
+	return false;
 }
 
 static void run_row(const struct mini_test *t, const struct mini_options *o,
 		    void *row, struct tally *sum)
 {
 	pid_t pid;
+	int status;
 
 	fprintf(stderr, "[RUN ] %s::%s\n", t->suite, t->name);
 	fflush(NULL);
@@ -149,8 +149,11 @@ static void run_row(const struct mini_test *t, const struct mini_options *o,
 		perror("fork");
 		exit(1);
 	}
-	fprintf(stderr, "[%s] %s::%s\n", judge(o, reap(pid, o->timeout), sum),
-		t->suite, t->name);
+	status = reap(pid, o->timeout);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED)
+		return; /* it has said so, and why */
+	fprintf(stderr, "[%s] %s::%s\n",
+		judge(o, status, sum) ? "PASS" : "FAIL", t->suite, t->name);
 }
 
 static void run_test(const struct mini_test *t, struct tally *sum)
