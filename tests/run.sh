@@ -3,8 +3,9 @@
 #
 # run.sh - build weft and run its tests; see usage below.
 set -u
+AARCH64=/usr/aarch64-linux-gnu # its libraries
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
-ALL="gcc clang asan fcontext aarch64"
+ALL="gcc clang asan tsan fcontext without aarch64"
 
 usage() {
 	cat <<END
@@ -21,6 +22,10 @@ Without options: one native build in build/, and every test.
 WEFT_WERROR=1 makes warnings errors, WEFT_INSTALL=0 installs nothing, JOBS is
 how many at a time.  Prints a line for each configuration and at the end how
 many tests passed and failed.
+
+After gcc, each of the others has to run the same tests, by name, but for those
+that the table in tests/README.md excuses.  With CI=true gcc itself may skip
+none, if this is Linux 6.13 or newer with 20 GiB.
 END
 }
 
@@ -29,23 +34,29 @@ list() {
 * gcc        gcc, every test                                  build/
 * clang      clang, every test                                build-clang/
 * asan       clang, AddressSanitizer and UBSan, slow checks   build-asan/
+* tsan       clang, ThreadSanitizer, our own test runner      build-tsan/
 * fcontext   gcc, the switch of Boost.Context                 build-fcontext/
-* aarch64    the switch of another CPU, under qemu-user       build-aarch64/
-  tsan       clang, ThreadSanitizer                           build-tsan/
-  without    gcc, no newer kernel feature used                build/
+* without    gcc, no newer kernel feature used                build/
+* aarch64    another CPU under qemu-user, our own test runner build-aarch64/
 END
 }
 
-# What a configuration is: where it is built, how, what is built of it, which
-# ctest labels and names run, whose test sources say how many there have to be.
+# All the features that WEFT_WITHOUT can hide.
+features() {
+	sed -n 's/.*\] = {"\([a-z0-9_]*\)", probe_.*/\1/p' \
+		"$top/src/os/feature.c" | paste -sd , -
+}
+
+# What a configuration is: where it is built, how, which ctest labels run, in
+# what environment.
 describe() {
-	name=$1 cc=gcc options= targets=all labels='unit|lint|example|package'
-	names=. sources='tests/unit/test_*.c' dir=build-$1 environment=
+	name=$1 cc=gcc options= labels='unit|lint|example|package|stress'
+	dir=build-$1 environment=
 	case $name in
 	gcc) dir=build ;;
 	clang) cc=clang ;;
 	asan)
-		cc=clang labels='unit|example'
+		cc=clang labels='unit|example|stress'
 		options='-DWEFT_SANITIZE=address,undefined -DWEFT_CHECKS=ON'
 		options="$options -DWEFT_BENCH=OFF"
 		;;
@@ -54,23 +65,19 @@ describe() {
 		options='-DWEFT_CONTEXT=fcontext -DWEFT_BENCH=OFF'
 		;;
 	aarch64)
-		cc=aarch64-linux-gnu-gcc labels=unit names='^unit.context$'
-		targets=test_context sources=tests/unit/test_context.c
-		options='-DCMAKE_SYSTEM_NAME=Linux'
+		cc=aarch64-linux-gnu-gcc labels=unit
+		options='-DCMAKE_SYSTEM_NAME=Linux -DWEFT_BENCH=OFF'
 		options="$options -DCMAKE_SYSTEM_PROCESSOR=aarch64"
-		options="$options -DCMAKE_EXE_LINKER_FLAGS=-static"
 		options="$options -DCMAKE_CROSSCOMPILING_EMULATOR="
-		options="${options}qemu-aarch64-static"
+		options="${options}qemu-aarch64-static;-L;$AARCH64"
 		;;
 	tsan)
-		cc=clang labels=unit
+		cc=clang labels='unit|example|stress'
 		options='-DWEFT_SANITIZE=thread -DWEFT_BENCH=OFF'
 		;;
 	without)
 		dir=build labels='unit|example'
-		environment='guard,mprotect,nowait,epoll_pwait2,membarrier,fsgsbase'
-		environment=$environment,openat2
-		environment="WEFT_WITHOUT=$environment"
+		environment="WEFT_WITHOUT=$(features)"
 		;;
 	*)
 		echo "run.sh: no configuration $name; see --list" >&2
@@ -96,19 +103,29 @@ build() {
 	CC=$cc cmake -S "$top" -B "$top/$dir" $generator \
 		-DWEFT_TESTS=ON -DWEFT_EXAMPLES=ON -DWEFT_BENCH=ON \
 		-DWEFT_WERROR="${WEFT_WERROR:-0}" $options &&
-		cmake --build "$top/$dir" --parallel "$jobs" --target $targets
+		cmake --build "$top/$dir" --parallel "$jobs"
 }
 
 # shellcheck disable=SC2086
 check() {
 	cd "$top/$dir" &&
-		env $environment ctest --parallel "$jobs" --no-tests=error \
-			-V -L "^($labels)\$" -R "$names"
+		env WEFT_STRESS_SECONDS="${WEFT_STRESS_SECONDS:-3}" \
+			$environment ctest --parallel "$jobs" \
+			--no-tests=error -V -L "^($labels)\$"
 }
 
 wanted() {
-	# shellcheck disable=SC2086
-	(cd "$top" && cat $sources) | grep -cE '^(Parameterized)?Test\('
+	cat "$top"/tests/unit/test_*.c | grep -cE '^(Parameterized)?Test\('
+}
+
+rollcall() {
+	python3 "$top/tests/support/rollcall.py" "$@"
+}
+
+# Whether this machine can run every test.
+able() {
+	[ "$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)" -ge 20971520 ] &&
+		printf '6.13\n%s\n' "$(uname -r)" | sort -CV
 }
 
 report() {
@@ -166,14 +183,35 @@ judge() {
 	if [ "$1" -ne 0 ]; then
 		show_failures
 		if [ "$failed" -eq 0 ]; then
-			failed=1 tests=$((tests + 1))
+			fail_once_more
 		fi
 	fi
 	expected=$(wanted)
 	if [ "$units" -lt "$expected" ]; then
 		echo "$name: $units unit tests ran, the sources have $expected"
-		failed=$((failed + 1)) tests=$((tests + 1))
+		fail_once_more
 	fi
+	if [ "$name" = gcc ]; then
+		judge_native
+	elif [ -n "$native" ] && ! absent=$(rollcall missing "$name" \
+		"$native" "$log"); then
+		echo "$absent" | head -n 50 | sed "s/^/$name: /"
+		fail_once_more
+	fi
+}
+
+judge_native() {
+	native=$log
+	absent=$(rollcall skipped "$log") && return
+	echo "$absent" | sed "s/^/$name: /"
+	if [ "${CI:-}" = true ] && able; then
+		echo "$name: this machine could have run that"
+		fail_once_more
+	fi
+}
+
+fail_once_more() {
+	failed=$((failed + 1)) tests=$((tests + 1))
 }
 
 interrupted() {
@@ -183,7 +221,7 @@ interrupted() {
 	kill -s "$1" $$
 }
 
-configs= install=test
+configs= install=test native=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--all) configs="$configs $ALL" install=all ;;
