@@ -6,6 +6,7 @@
 #include "crew.h"
 #include "play.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -427,4 +428,25 @@ void play_outside(uint64_t *random)
 
 	if (task_start_on_thread(&t, join_outside, random))
 		MUST(task_end(&t) == random);
+}
+
+/* --- looking at all of it --- */
+
+/* Each fiber that sleeps is held for a moment, and goes on. */
+void play_look(uint64_t *random)
+{
+	struct weft_counts counts = {0};
+	int fd, r;
+
+	MUST(weft_stats(&counts) == 0);
+	MUST(counts.fibers && counts.workers == weft_workers());
+	COUNT("looks");
+	if (!stress_once_in(random, 10))
+		return;
+	fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	MUST(fd >= 0);
+	r = weft_dump(fd);
+	MUST_BE(r, r == 0);
+	MUST(close(fd) == 0);
+	COUNT("dumps");
 }

@@ -28,8 +28,8 @@ static weft_time act_end; /* the present runtime's */
 static play_fn *const plays[] = {
 	play_family, play_exit,    play_detached, play_cancel, play_shield,
 	play_sleep,  play_yield,   play_pin,      play_local,  play_blocking,
-	play_stuck,  play_outside, play_flow,     play_duplex, play_share,
-	play_poll,   play_close,   play_serve,
+	play_stuck,  play_outside, play_look,     play_flow,   play_file,
+	play_duplex, play_share,   play_poll,     play_close,  play_serve,
 };
 
 static bool on(void)

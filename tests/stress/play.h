@@ -18,10 +18,11 @@ typedef void play_fn(uint64_t *random);
 /* life.c: fibers, and what becomes of them */
 play_fn play_family, play_exit, play_detached, play_cancel, play_shield;
 play_fn play_sleep, play_yield, play_pin, play_local, play_blocking;
-play_fn play_stuck, play_outside;
+play_fn play_stuck, play_outside, play_look;
 
 /* traffic.c: descriptors */
 play_fn play_flow, play_duplex, play_share, play_poll, play_close, play_serve;
+play_fn play_file;
 
 /* The local that play_local() uses; around all runtimes. */
 void play_local_begin(void);

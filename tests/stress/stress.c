@@ -139,6 +139,7 @@ static _Noreturn void give_up(void)
 		program, (unsigned long long)seed, HANG_SECONDS);
 	print_counts();
 	fflush(stdout);
+	weft_dump(STDERR_FILENO);
 	abort();
 }
 

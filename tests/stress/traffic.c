@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * traffic.c - plays about descriptors: flows, whole and broken; one reader of
- * many, one descriptor of many; closing, listening, dialling.
+ * many, one descriptor of many; closing, listening, dialling; files.
  */
 #include "channel.h"
 #include "crew.h"
 #include "flow.h"
 #include "play.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static enum channel_kind some_kind(uint64_t *random)
@@ -379,4 +381,58 @@ void play_serve(uint64_t *random)
 	MUST(weft_close(s.lfd) == 0);
 	task_end(&acceptor);
 	COUNT("services");
+}
+
+/* --- files --- */
+
+#define BLOCKS 8
+
+struct block {
+	uint64_t words[512];
+};
+
+/* Write a block, and read it back. */
+static int keep_block(int fd, uint64_t i, uint64_t id)
+{
+	struct block b, back;
+	off_t at = (off_t)(i * sizeof b);
+	ssize_t n;
+
+	for (uint64_t w = 0; w < 512; w++)
+		b.words[w] = stress_mix(id + i * 512 + w);
+	n = weft_pwrite(fd, &b, sizeof b, at);
+	if (stopped(n))
+		return -ECANCELED;
+	MUST_BE(n, n == sizeof b);
+	n = weft_pread(fd, &back, sizeof back, at);
+	if (stopped(n))
+		return -ECANCELED;
+	MUST_BE(n, n == sizeof back);
+	for (uint64_t w = 0; w < 512; w++)
+		MUST(back.words[w] == b.words[w]);
+	return 0;
+}
+
+void play_file(uint64_t *random)
+{
+	uint64_t id = stress_random(random);
+	char name[64];
+	int fd, r = 0;
+
+	snprintf(name, sizeof name, "/dev/shm/weft-stress-%d-%llx", getpid(),
+		 (unsigned long long)id);
+	fd = weft_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+	if (stopped(fd)) {
+		unlink(name);
+		return;
+	}
+	MUST_BE(fd, fd >= 0);
+	MUST(unlink(name) == 0);
+	for (uint64_t i = 0; i < BLOCKS && r == 0; i++)
+		r = keep_block(fd, i, id);
+	if (r == 0)
+		r = weft_fsync(fd);
+	MUST_BE(r, r == 0 || stopped(r));
+	MUST(weft_close(fd) == 0);
+	COUNT("files");
 }
