@@ -63,7 +63,7 @@ need_all() {
 	need libclang-rt-14-dev -- links clang -fsanitize=address,undefined
 	need libboost-context-dev -- links gcc -l:libboost_context.a
 	need gcc-aarch64-linux-gnu libc6-dev-arm64-cross -- \
-		links aarch64-linux-gnu-gcc -static
+		links aarch64-linux-gnu-gcc
 	need qemu-user-static -- has qemu-aarch64-static
 }
 
