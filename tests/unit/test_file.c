@@ -807,7 +807,6 @@ static void *read_long(void *arg)
 	unsigned char *buf = malloc(64 * PAGE);
 	ssize_t n;
 
-	make_cold(*(int *)arg, 0);
 	n = weft_pread(*(int *)arg, buf, 64 * PAGE, 0);
 	T_CHECK(n == -EBADF || (n == 64 * PAGE && same(buf, (size_t)n, 0)));
 	free(buf);
@@ -822,6 +821,7 @@ static int close_while_reading(void *arg)
 	for (size_t i = 0; i < t_scale(50) + 1; i++) {
 		int fd = made_of(64, 0);
 
+		make_cold(fd, 0);
 		for (int t = 0; t < 3; t++)
 			t_task_start(&tasks[t], read_long, &fd);
 		if (weft_self())
