@@ -61,6 +61,7 @@ need_all() {
 	need_test
 	need clang -- links clang
 	need libclang-rt-14-dev -- links clang -fsanitize=address,undefined
+	need valgrind -- has valgrind
 	need libboost-context-dev -- links gcc -l:libboost_context.a
 	need gcc-aarch64-linux-gnu libc6-dev-arm64-cross -- \
 		links aarch64-linux-gnu-gcc

@@ -19,6 +19,7 @@
 #include "os/feature.h"
 #include "os/futex.h"
 #include "os/guard.h"
+#include "os/valgrind.h"
 
 #define PIDFD_SELF_ (-10000) /* 6.14 */
 #define GUARD_MAX   ((size_t)64 << 10)
@@ -284,6 +285,7 @@ static int add(struct class *c, int class)
 	if (r < 0)
 		return r;
 	c->used += count * size;
+	wf_valgrind_add(stack, size, count);
 	publish(c, stack, size, count);
 	return 0;
 }
@@ -571,6 +573,7 @@ void wf_stack_close(void)
 		class_close(&classes[i]);
 	atom_store_rlx(&used_classes, 0);
 	wf_guard_close();
+	wf_valgrind_clear();
 }
 
 void wf_stack_forget(void)
