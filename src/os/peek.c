@@ -47,12 +47,13 @@ bool wf_peek(struct wf_peek *p, void *to, const void *from, size_t size)
 /* What lies beyond the page of its end may not be there. */
 bool wf_peek_string(struct wf_peek *p, char *to, const char *from, size_t size)
 {
-	size_t done = 0, left = PAGE - (uintptr_t)from % PAGE;
+	uintptr_t at = (uintptr_t)from; /* may be anything, NULL too */
+	size_t done = 0, left = PAGE - at % PAGE;
 
 	while (done < size - 1) {
 		size_t n = size - 1 - done < left ? size - 1 - done : left;
 
-		if (!wf_peek(p, to + done, from + done, n))
+		if (!wf_peek(p, to + done, (void *)(at + done), n))
 			return false;
 		done += n;
 		to[done] = '\0';
