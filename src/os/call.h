@@ -8,6 +8,8 @@
 #ifndef WF_CALL_H
 #define WF_CALL_H
 
+#include <errno.h>
+#include <stdbool.h>
 #include <sys/syscall.h>
 
 #include "arch/arch.h"
@@ -21,5 +23,14 @@
 #define wf_call(...)                                                           \
 	WF_CALL_6(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
 /* clang-format on */
+
+/*
+ * Whether the kernel faults where a program would that wrote at `p`; else the
+ * word there is destroyed.  A call that emulators check too.
+ */
+static inline bool wf_faults(void *p)
+{
+	return wf_call(getcpu, p) == -EFAULT;
+}
 
 #endif

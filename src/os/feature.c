@@ -13,7 +13,6 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "arch/arch.h"
@@ -42,15 +41,13 @@ static bool guards(long (*guard)(void *page, size_t size))
 	size_t size = (size_t)sysconf(_SC_PAGESIZE);
 	void *page = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	long r;
+	bool works;
 
 	if (page == MAP_FAILED)
 		return false;
-	r = guard(page, size);
-	if (r == 0)
-		r = wf_call(clock_gettime, CLOCK_MONOTONIC, page);
+	works = guard(page, size) == 0 && wf_faults(page);
 	munmap(page, size);
-	return r == -EFAULT;
+	return works;
 }
 
 static bool probe_guard(void)

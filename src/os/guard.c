@@ -104,8 +104,7 @@ uint64_t *wf_guard_canary(void *stack)
 	if (!atom_load_rlx(&canaries))
 		return NULL;
 	/* Some have guards, and only the kernel can say which: by writing. */
-	if (kind != WEFT_GUARD_CANARY &&
-	    wf_call(clock_getres, 1, canary) == -EFAULT)
+	if (kind != WEFT_GUARD_CANARY && wf_faults(canary))
 		return NULL;
 	*canary = WF_CANARY;
 	return canary;

@@ -49,7 +49,7 @@ static size_t mappings(void)
 
 static bool guarded(const struct weft_fiber *f)
 {
-	return wf_call(clock_getres, 1, f->life->stack) == -14 /* EFAULT */;
+	return wf_faults(f->life->stack);
 }
 
 static void spawn_all(void)
