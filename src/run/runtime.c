@@ -23,6 +23,7 @@
 #include "os/cpu.h"
 #include "os/feature.h"
 #include "os/stack.h"
+#include "os/thread.h"
 #include "run/dump.h"
 #include "run/fault.h"
 #include "run/sample.h"
@@ -322,6 +323,10 @@ static _Atomic bool busy;
 /* A runtime does not follow a fork: the child is a thread without one. */
 static void forget_in_child(void)
 {
+	/* A worker blocks every signal; a process, and what it executes, does
+	 * not. */
+	if (wf_self())
+		wf_signals_restore(&wf_runtime.mask);
 	wf_self_set(NULL);
 	wf_gate_forget();
 	wf_stack_forget();
