@@ -245,15 +245,22 @@ static bool enough(void)
 {
 	uint64_t rounds = stress_rounds();
 
-	return stress_over() ||
-	       (atomic_fetch_add(&rounds_begun, 1) >= rounds && rounds);
+	return rounds ? atomic_load(&rounds_begun) >= rounds : stress_over();
+}
+
+static bool take_round(void)
+{
+	uint64_t rounds = stress_rounds();
+
+	return !enough() &&
+	       (atomic_fetch_add(&rounds_begun, 1) < rounds || !rounds);
 }
 
 static void *ring(void *unused)
 {
 	uint64_t random = stress_sequence();
 
-	for (int i = 0; i < PER_RUN && !enough(); i++)
+	for (int i = 0; i < PER_RUN && take_round(); i++)
 		play(&random);
 	return unused;
 }
