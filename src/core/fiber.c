@@ -28,6 +28,7 @@ static _Atomic unsigned slab_count;
 static struct wf_spin lock; /* of everything below */
 static struct wf_link *free_handles;
 static size_t fresh; /* handles of the last slab never given out */
+static size_t given;
 
 static bool slab_add(void)
 {
@@ -57,12 +58,13 @@ static struct weft_fiber *take_locked(void)
 	struct wf_link *n = free_handles;
 	struct slab *last;
 
+	if (!n && !fresh && !slab_add())
+		return NULL;
+	given++;
 	if (n) {
 		free_handles = n->next;
 		return fiber_of(n);
 	}
-	if (!fresh && !slab_add())
-		return NULL;
 	last = &slabs[atom_load_rlx(&slab_count) - 1];
 	return &last->handles[last->count - fresh--];
 }
@@ -81,6 +83,12 @@ static void push(struct wf_link **list, struct weft_fiber *f)
 {
 	f->link.next = *list;
 	*list = &f->link;
+}
+
+static void put_locked(struct weft_fiber *f)
+{
+	push(&free_handles, f);
+	given--;
 }
 
 static struct weft_fiber *pop(struct wf_link **list)
@@ -107,7 +115,7 @@ static void give_back(struct wf_fiber_cache *cache, uint32_t keep)
 {
 	spin_lock(&lock);
 	while (cache->count > keep) {
-		push(&free_handles, pop(&cache->free));
+		put_locked(pop(&cache->free));
 		cache->count--;
 	}
 	spin_unlock(&lock);
@@ -130,7 +138,7 @@ void wf_fiber_free(struct wf_fiber_cache *cache, struct weft_fiber *f)
 	atom_store_rlx(&f->kind, WF_FREE);
 	if (!cache) {
 		spin_lock(&lock);
-		push(&free_handles, f);
+		put_locked(f);
 		spin_unlock(&lock);
 		return;
 	}
@@ -142,6 +150,16 @@ void wf_fiber_free(struct wf_fiber_cache *cache, struct weft_fiber *f)
 void wf_fiber_flush(struct wf_fiber_cache *cache)
 {
 	give_back(cache, 0);
+}
+
+size_t wf_fiber_given(void)
+{
+	size_t n;
+
+	spin_lock(&lock);
+	n = given;
+	spin_unlock(&lock);
+	return n;
 }
 
 void wf_fiber_each(void (*visit)(struct weft_fiber *f, void *arg), void *arg)
@@ -159,4 +177,5 @@ void wf_fiber_forget(void)
 	lock = (struct wf_spin){0};
 	free_handles = NULL;
 	fresh = 0;
+	given = 0;
 }

@@ -94,6 +94,9 @@ void wf_fiber_free(struct wf_fiber_cache *cache, struct weft_fiber *f);
 /* Give what the cache has to all. */
 void wf_fiber_flush(struct wf_fiber_cache *cache);
 
+/* Handles that somebody has, caches included: 0 when all has been given back. */
+size_t wf_fiber_given(void);
+
 /*
  * In a forked child: the lists may have been in somebody's hands, so the
  * handles there were are given out no more.

@@ -88,6 +88,12 @@ static const struct {
 	{SYS_openat2, NULL, {EMFILE, ENFILE, ENOMEM, EINTR}},
 #endif
 	{SYS_pipe2, NULL, {EMFILE, ENFILE}},
+	{SYS_mprotect, NULL, {ENOMEM}},
+	{SYS_signalfd4, NULL, {EMFILE, ENFILE, ENOMEM}},
+	{SYS_recvmmsg, NULL, {ENOMEM, EINTR}},
+	{SYS_sendmmsg, NULL, {ENOBUFS, ENOMEM, EINTR}},
+	{SYS_sendfile, NULL, {EIO, ENOMEM, EINTR}},
+	{SYS_splice, NULL, {EIO, ENOMEM, EINTR}},
 	{SYS_tee, NULL, {ENOMEM, EINTR}},
 	{FAIL_MMAP, NULL, {ENOMEM}},
 	{FAIL_MALLOC, NULL, {ENOMEM}},
@@ -100,14 +106,15 @@ static const struct {
 	long number;
 	bool (*when)(const struct call *c);
 } interruptible[] = {
-	{SYS_accept4, NULL},      {SYS_connect, NULL},  {SYS_recvfrom, NULL},
-	{SYS_recvmsg, NULL},      {SYS_sendto, NULL},   {SYS_sendmsg, NULL},
-	{SYS_preadv2, NULL},      {SYS_pwritev2, NULL}, {SYS_preadv, NULL},
-	{SYS_pwritev, NULL},      {SYS_readv, NULL},    {SYS_writev, NULL},
-	{SYS_read, blocks},       {SYS_write, blocks},  {SYS_fsync, NULL},
-	{SYS_fdatasync, NULL},    {SYS_openat, NULL},   {SYS_bind, NULL},
-	{SYS_ppoll, NULL},        {SYS_close, NULL},    {SYS_epoll_pwait, NULL},
-	{SYS_futex, waits},
+	{SYS_accept4, NULL},      {SYS_connect, NULL},   {SYS_recvfrom, NULL},
+	{SYS_recvmsg, NULL},      {SYS_sendto, NULL},    {SYS_sendmsg, NULL},
+	{SYS_preadv2, NULL},      {SYS_pwritev2, NULL},  {SYS_preadv, NULL},
+	{SYS_pwritev, NULL},      {SYS_readv, NULL},     {SYS_writev, NULL},
+	{SYS_recvmmsg, NULL},     {SYS_sendmmsg, NULL},  {SYS_sendfile, NULL},
+	{SYS_splice, NULL},       {SYS_read, blocks},    {SYS_write, blocks},
+	{SYS_fsync, NULL},        {SYS_fdatasync, NULL}, {SYS_openat, NULL},
+	{SYS_bind, NULL},         {SYS_ppoll, NULL},     {SYS_close, NULL},
+	{SYS_epoll_pwait, NULL},  {SYS_futex, waits},
 #ifdef SYS_epoll_pwait2
 	{SYS_epoll_pwait2, NULL},
 #endif

@@ -30,6 +30,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/fiber.h"
+#include "io/source.h"
+
 TestSuite(failing, .timeout = 15 * T_SLOW);
 
 #define BIG_STACK ((size_t)8 << 20)
@@ -109,7 +112,7 @@ static int converse(const char *address)
 
 struct scenario {
 	const char *name;
-	unsigned workers;
+	unsigned workers; /* 0: on a thread without a runtime */
 	int (*fn)(size_t which);
 	size_t which;
 };
@@ -279,6 +282,49 @@ static int on_file(size_t which)
 	T_CHECK(r < 0 || memcmp(buf, words, sizeof words) == 0);
 	T_CHECK(weft_close(fd) == 0);
 	return r;
+}
+
+static int many_messages(size_t which)
+{
+	char text[4] = "warp", got[4][4];
+	struct iovec iov[8];
+	struct mmsghdr out[4] = {0}, in[4] = {0};
+	int fd[2], r;
+
+	(void)which;
+	T_CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, fd) == 0);
+	for (int i = 0; i < 4; i++) {
+		iov[i] = (struct iovec){text, sizeof text};
+		iov[i + 4] = (struct iovec){got[i], sizeof got[i]};
+		out[i].msg_hdr =
+			(struct msghdr){.msg_iov = &iov[i], .msg_iovlen = 1};
+		in[i].msg_hdr = (struct msghdr){.msg_iov = &iov[i + 4],
+						.msg_iovlen = 1};
+	}
+	r = weft_sendmmsg(fd[1], out, 4, 0);
+	if (r > 0)
+		r = weft_recvmmsg(fd[0], in, (unsigned)r, 0);
+	T_CHECK(r < 0 || memcmp(got[r - 1], text, sizeof text) == 0);
+	T_CHECK(weft_close(fd[0]) == 0);
+	T_CHECK(weft_close(fd[1]) == 0);
+	return r < 0 ? r : 0;
+}
+
+/* It stays pending if it cannot be waited for. */
+static int wait_for_signal(size_t which)
+{
+	struct timespec none = {0};
+	sigset_t set;
+	int r;
+
+	(void)which;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	T_CHECK(kill(getpid(), SIGUSR1) == 0);
+	r = weft_signal_wait(&set, NULL);
+	if (r < 0)
+		T_CHECK(sigtimedwait(&set, NULL, &none) == SIGUSR1);
+	return r == SIGUSR1 ? 0 : r;
 }
 
 #define PIPES 40 /* more than poll has room for on its stack */
@@ -609,6 +655,14 @@ static struct scenario scenarios[] = {
 	{"file by name", 1, by_name, 0},
 	{"FIFO by name", 1, fifo_by_name, 0},
 	{"sockets of others", 1, foreign, 0},
+	{"many messages", 1, many_messages, 0},
+	{"signal", 1, wait_for_signal, 0},
+	{"eventfd, alone", 0, on_eventfd, 0},
+	{"file by name, alone", 0, by_name, 0},
+	{"listen, alone", 0, listen_unix, 0},
+	{"resolve, alone", 0, resolve, 1},
+	{"many messages, alone", 0, many_messages, 0},
+	{"signal, alone", 0, wait_for_signal, 0},
 	{"poll", 1, poll_many, 0},
 	{"poll, from a thread", 1, poll_from_thread, 0},
 	{"reader", 1, read_lines, 0},
@@ -643,15 +697,18 @@ static bool explained(const struct life *l)
 	       (l->result == -ENOMEM && l->injected == -EAGAIN);
 }
 
-static int first_fiber(void *arg)
+static void act(struct life *l)
 {
-	struct life *l = arg;
-
 	if (l->scenario) {
 		fail_nth(l->n, l->way);
 		l->result = l->scenario->fn(l->scenario->which);
 	}
 	l->injected = fail_stop();
+}
+
+static int first_fiber(void *l)
+{
+	act(l);
 	T_CHECK(converse("127.0.0.1:0") == 0);
 	return 0;
 }
@@ -697,11 +754,10 @@ static void await_no_threads(void)
 		sched_yield();
 }
 
-static void live(struct life *l)
+static void begin_to_live(struct life *l)
 {
 	struct weft_options o = {.workers = l->workers};
-	int fds = t_fds(), r;
-	long blocks = fail_allocated();
+	int r;
 
 	if (!l->scenario)
 		fail_nth(l->n, l->way);
@@ -710,9 +766,35 @@ static void live(struct life *l)
 		l->result = r;
 		l->injected = fail_stop();
 	}
+}
+
+static void block_signal(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+static void live(struct life *l)
+{
+	struct weft_options o = {.workers = l->workers};
+	uint32_t sources = wf_source_count();
+	size_t handles = wf_fiber_given();
+	long blocks = fail_allocated();
+	int fds = t_fds();
+
+	block_signal();
+	if (l->workers)
+		begin_to_live(l);
+	else
+		act(l);
 	T_CHECK(explained(l));
 	T_CHECK(weft_run(&o, again, NULL) == 0);
 	T_CHECK(t_fds() == fds);
+	T_CHECK(wf_source_count() == sources);
+	T_CHECK(wf_fiber_given() == handles);
 	T_CHECK(fail_allocated() == blocks);
 	await_no_threads();
 }
@@ -831,6 +913,18 @@ ParameterizedTestParameters(failing, what_is_done_first)
 ParameterizedTest(size_t *row, failing, what_is_done_first)
 {
 	each_call(life_of(*row), live_anew);
+}
+
+ParameterizedTestParameters(failing, what_is_done_first_on_an_old_kernel)
+{
+	return rows();
+}
+
+ParameterizedTest(size_t *row, failing, what_is_done_first_on_an_old_kernel)
+{
+	setenv("WEFT_WITHOUT", "guard,nowait,epoll_pwait2,membarrier,openat2",
+	       1);
+	each_call(life_of(*row), live_here);
 }
 
 ParameterizedTestParameters(failing, what_fails_keeps_no_memory)
