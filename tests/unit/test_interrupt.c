@@ -9,9 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -43,14 +45,24 @@ static void *send_numbers(void *fd)
 	return NULL;
 }
 
-/* In half of them the reader comes first. */
+/* By plain calls, which are not to be interrupted. */
+static void make(const struct t_kind *kind, int fd[2])
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	T_CHECK(kind->make(fd) == 0);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
 static void numbers(const struct t_kind *kind, bool late)
 {
 	struct t_task task;
 	uint32_t number;
 	int fd[2];
 
-	T_CHECK(kind->make(fd) == 0);
+	make(kind, fd);
 	t_task_start(&task, send_numbers, (void *)(intptr_t)fd[1]);
 	if (late)
 		weft_yield();
@@ -86,6 +98,37 @@ Test(interrupt, what_is_sent_arrives_on_an_old_kernel)
 {
 	setenv("WEFT_WITHOUT", "nowait,epoll_pwait2,membarrier", 1);
 	t_in_each_way(all_numbers_interrupted, NULL);
+}
+
+/* --- by real signals, which reach the threads that do not block them --- */
+
+static void on_alarm(int unused)
+{
+	(void)unused;
+}
+
+static void alarm_every(suseconds_t us)
+{
+	struct sigaction action = {.sa_handler = on_alarm};
+	struct itimerval t = {{0, us}, {0, us}};
+
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &t, NULL);
+}
+
+static int numbers_in_alarm(void *late)
+{
+	for (size_t i = t_scale(10); i; i--)
+		all_numbers(late);
+	return 0;
+}
+
+Test(interrupt, what_is_sent_arrives_between_signals)
+{
+	alarm_every(300);
+	t_in_each_way(numbers_in_alarm, "late");
+	alarm_every(0);
 }
 
 /* --- messages --- */
