@@ -94,7 +94,7 @@ void wf_fiber_free(struct wf_fiber_cache *cache, struct weft_fiber *f);
 /* Give what the cache has to all. */
 void wf_fiber_flush(struct wf_fiber_cache *cache);
 
-/* Handles that somebody has, caches included: 0 when all has been given back. */
+/* Handles that somebody has, caches included. */
 size_t wf_fiber_given(void);
 
 /*

@@ -247,10 +247,11 @@ static int accept_when_there_is_one(void *unused)
 	T_CHECK(weft_local_address(lfd, at, sizeof at) > 0);
 	atomic_store(&over, false);
 	t_task_start(&task, wake_up_often, &over);
+	/* Nor may anybody else hold one for a moment. */
+	fail_next(SYS_openat, EMFILE, OFTEN);
 	last = fill_up(&old);
 	T_CHECK(weft_dial(at, NULL) == -EMFILE);
 	T_CHECK(weft_listen("127.0.0.1:0", NULL) == -EMFILE);
-	fail_next(SYS_accept4, 0, 0);
 	begin = weft_now();
 	T_CHECK(weft_accept_until(lfd, NULL, NULL, weft_after(WEFT_MSEC(60))) ==
 		-ETIMEDOUT);
@@ -464,9 +465,11 @@ Test(exhausted, a_connection_is_not_lost_for_want_of_memory)
 
 /* --- close --- */
 
+/* The other end sees it. */
 static int close_badly(void *used)
 {
 	int fd[2];
+	char c;
 
 	for (int error = EINTR; error <= EIO; error++) {
 		T_CHECK(t_pair(fd) == 0);
@@ -475,13 +478,13 @@ static int close_badly(void *used)
 		fail_next(SYS_close, error, 1);
 		T_CHECK(weft_close(fd[0]) == (error == EINTR ? 0 : -error));
 		T_CHECK(fail_stop() == -error);
-		T_CHECK(weft_close(fd[0]) == -EBADF);
+		T_CHECK(weft_read(fd[1], &c, 1) == 0);
 		T_CHECK(weft_close(fd[1]) == 0);
 	}
 	return 0;
 }
 
-Test(exhausted, a_number_is_free_whatever_its_close_says)
+Test(exhausted, a_descriptor_is_closed_whatever_its_close_says)
 {
 	int fds = t_fds();
 
