@@ -32,12 +32,15 @@ bool wf_blocks(struct wf_source *s)
 	return !s->nonblock && !(wf_call(fcntl, s->fd, F_GETFL) & O_NONBLOCK);
 }
 
-void wf_budget_spend(void)
+static inline void spend(struct weft_fiber *self)
 {
-	struct weft_fiber *self = wf_self();
-
 	if (self && --self->carrier->budget == 0)
 		wf_sched_yield(self);
+}
+
+void wf_budget_spend(void)
+{
+	spend(wf_self());
 }
 
 /* False: not yet, wait. */
@@ -72,26 +75,35 @@ static long last_try(struct wf_source *s, struct wf_attempt *a, int error)
 	return n == -EAGAIN ? error : n;
 }
 
-long wf_attempt_to(const char *what, struct wf_source *s, struct wf_attempt *a)
+static inline long repeat(struct wf_source *s, struct wf_attempt *a,
+			  struct weft_fiber *self, const char *what)
 {
 	long result;
 	int r;
 
-	for (;;) {
-		if (once(s, a, &result))
-			break;
+	while (!once(s, a, &result)) {
 		if (unlikely(source_closing(s)))
 			return -EBADF;
-		r = wf_source_wait(s, a->want, what, a->deadline);
+		r = wf_source_wait(s, self, a->want, what, a->deadline);
 		if (r < 0)
 			return last_try(s, a, r);
 	}
 	return result;
 }
 
+static inline const char *direction(const struct wf_attempt *a)
+{
+	return a->want & WF_OUT ? "write" : "read";
+}
+
+long wf_attempt_to(const char *what, struct wf_source *s, struct wf_attempt *a)
+{
+	return repeat(s, a, wf_self(), what);
+}
+
 long wf_attempt_on(struct wf_source *s, struct wf_attempt *a)
 {
-	return wf_attempt_to(a->want & WF_OUT ? "write" : "read", s, a);
+	return repeat(s, a, wf_self(), direction(a));
 }
 
 int wf_back_off(struct wf_source *s, weft_time *delay, weft_time deadline)
@@ -99,35 +111,42 @@ int wf_back_off(struct wf_source *s, weft_time *delay, weft_time deadline)
 	weft_time until = weft_after(*delay);
 	int r;
 
-	r = wf_source_wait(s, 0, "back off",
+	r = wf_source_wait(s, wf_self(), 0, "back off",
 			   until < deadline ? until : deadline);
 	*delay = *delay * 2 < BACKOFF_LAST ? *delay * 2 : BACKOFF_LAST;
 	return r == -ETIMEDOUT && until < deadline ? 0 : r;
 }
 
+static inline int allowed(struct weft_fiber *self)
+{
+	return self ? wf_wait_allowed(self) : 0;
+}
+
 int wf_attempt_allowed(void)
 {
-	struct weft_fiber *self = wf_self();
-
-	return self ? wf_wait_allowed(self) : 0;
+	return allowed(wf_self());
 }
 
 int wf_attempt_enter(int fd, struct wf_source **s)
 {
-	int r = wf_attempt_allowed();
+	int r = allowed(wf_self());
 
 	return likely(r == 0) ? wf_source_enter(fd, s) : r;
 }
 
+/* A fiber is asked for once a call: it is the same wherever it comes back. */
 long wf_attempt(int fd, struct wf_attempt *a)
 {
+	struct weft_fiber *self = wf_self();
 	struct wf_source *s;
-	long n = wf_attempt_enter(fd, &s);
+	long n = allowed(self);
 
+	if (likely(n == 0))
+		n = wf_source_enter(fd, &s);
 	if (unlikely(n < 0))
 		return n;
-	n = wf_attempt_on(s, a);
+	n = repeat(s, a, self, direction(a));
 	wf_source_leave(s);
-	wf_budget_spend();
+	spend(self);
 	return n;
 }

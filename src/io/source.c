@@ -553,8 +553,27 @@ static int arm_and_link(struct wf_source *s, struct wf_node *node,
 	return r;
 }
 
-/* `other` may be NULL. */
-static int wait_inside(struct wf_source *s, struct wf_source *other,
+static int wait_inside(struct wf_source *s, struct weft_fiber *me,
+		       uint64_t want, const char *what, weft_time deadline)
+{
+	struct wf_wait wait;
+	struct wf_node node = {.wait = &wait,
+			       .want = (uint32_t)source_enders(want)};
+	int r;
+
+	wait_begin(&wait, me, what, (uintptr_t)s->fd);
+	wait.inside = fiber_kind(me) == WF_THREAD;
+	r = arm_and_link(s, &node, want);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = wf_wait_sleep(&wait, wf_wait_deadline(me, deadline), false);
+	if (r < 0)
+		wf_source_unlink(s, &node);
+	return source_closing(s) ? -EBADF : r < 0 ? r : 0;
+}
+
+/* The end of `other`, which may be NULL, ends the wait too. */
+static int wait_beside(struct wf_source *s, struct wf_source *other,
 		       struct weft_fiber *me, uint64_t want, const char *what,
 		       weft_time deadline)
 {
@@ -564,20 +583,20 @@ static int wait_inside(struct wf_source *s, struct wf_source *other,
 	struct wf_node end = {.wait = &wait, .index = 1};
 	int r;
 
+	if (!other)
+		return wait_inside(s, me, want, what, deadline);
 	wait_begin(&wait, me, what, (uintptr_t)s->fd);
 	wait.inside = fiber_kind(me) == WF_THREAD;
 	r = arm_and_link(s, &node, want);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (other && arm_and_link(other, &end, 0) < 0)
+	if (arm_and_link(other, &end, 0) < 0)
 		r = wf_wait_withdraw(&wait);
 	else
 		r = wf_wait_sleep(&wait, wf_wait_deadline(me, deadline), false);
-	if (r < 0 || other)
-		wf_source_unlink(s, &node);
-	if (other)
-		wf_source_unlink(other, &end);
-	if (source_closing(s) || (other && source_closing(other)))
+	wf_source_unlink(s, &node);
+	wf_source_unlink(other, &end);
+	if (source_closing(s) || source_closing(other))
 		return -EBADF;
 	return r < 0 ? r : 0;
 }
@@ -603,8 +622,9 @@ static int wait_alone(struct wf_source *s, uint64_t want, weft_time deadline)
 	return n < 0 && n != -EINTR ? (int)n : 0;
 }
 
-static int wait_outside(struct wf_source *s, struct wf_source *other,
-			uint64_t want, const char *what, weft_time deadline)
+static WF_NOINLINE int wait_outside(struct wf_source *s,
+				    struct wf_source *other, uint64_t want,
+				    const char *what, weft_time deadline)
 {
 	struct weft_fiber *me;
 	int r;
@@ -612,7 +632,7 @@ static int wait_outside(struct wf_source *s, struct wf_source *other,
 	if (!wf_gate_enter())
 		return wait_alone(s, want, deadline);
 	me = wf_waiter_begin();
-	r = me ? wait_inside(s, other, me, want, what, deadline) : -ENOMEM;
+	r = me ? wait_beside(s, other, me, want, what, deadline) : -ENOMEM;
 	if (me)
 		wf_waiter_end(me);
 	wf_sched_leave_gate();
@@ -624,14 +644,15 @@ int wf_source_wait_beside(struct wf_source *s, struct wf_source *other,
 {
 	struct weft_fiber *self = wf_self();
 
-	return self ? wait_inside(s, other, self, want, what, deadline)
+	return self ? wait_beside(s, other, self, want, what, deadline)
 		    : wait_outside(s, other, want, what, deadline);
 }
 
-int wf_source_wait(struct wf_source *s, uint64_t want, const char *what,
-		   weft_time deadline)
+int wf_source_wait(struct wf_source *s, struct weft_fiber *self, uint64_t want,
+		   const char *what, weft_time deadline)
 {
-	return wf_source_wait_beside(s, NULL, want, what, deadline);
+	return self ? wait_inside(s, self, want, what, deadline)
+		    : wait_outside(s, NULL, want, what, deadline);
 }
 
 /* --- closing --- */

@@ -126,11 +126,11 @@ void wf_source_adopt(int fd, const struct wf_source *model);
 
 /*
  * Wait until something in `want` may be ready; 0 wakes only at the end of the
- * source.  `what` is for those who look.
+ * source.  `self` is the calling fiber; `what` is for those who look.
  * Errors: -EBADF closed meanwhile; -ETIMEDOUT; -ECANCELED; -ENOSPC, -ENOMEM.
  */
-int wf_source_wait(struct wf_source *s, uint64_t want, const char *what,
-		   weft_time deadline);
+int wf_source_wait(struct wf_source *s, struct weft_fiber *self, uint64_t want,
+		   const char *what, weft_time deadline);
 
 /* The same, and the end of `other` ends it too. */
 int wf_source_wait_beside(struct wf_source *s, struct wf_source *other,
