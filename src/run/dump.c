@@ -72,10 +72,21 @@ static void walk(void *look)
 	l->count = backtrace(l->frames, array_count(l->frames));
 }
 
+/* Another dump holds one for as long as this one does: not for long. */
+static bool hold(struct weft_fiber *f)
+{
+	while (!wf_hold(f)) {
+		if (!(atom_load_rlx(&f->word) & WF_HELD))
+			return false;
+		wf_cpu_relax();
+	}
+	return true;
+}
+
 /* False if it does not wait. */
 static bool look_at_sleeper(struct look *l, struct weft_fiber *f)
 {
-	if (!wf_hold(f))
+	if (!hold(f))
 		return false;
 	l->state = WAITS;
 	l->kind = fiber_kind(f);

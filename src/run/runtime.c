@@ -328,6 +328,8 @@ static void forget_in_child(void)
 	if (wf_self())
 		wf_signals_restore(&wf_runtime.mask);
 	wf_self_set(NULL);
+	wf_dump_end();
+	wf_sample_end();
 	wf_gate_forget();
 	wf_stack_forget();
 	wf_fiber_forget();

@@ -157,6 +157,8 @@ void wf_sample_begin(void)
 	/* The first backtrace loads the unwinder, which takes malloc. */
 	backtrace(&frame, 1);
 	sigemptyset(&action.sa_mask);
+	/* Whoever has held it may have been left behind by a fork. */
+	atom_store_rlx(&sample.word, 0);
 	installed = sigaction(SIGURG, &action, &before) == 0;
 }
 

@@ -63,8 +63,11 @@ struct wf_place {
 	int worker; /* its number; -1: the thread has lost it */
 };
 
-/* Whether the fiber runs on that thread, if there is such a thread, and where.
- * Context: anyone. */
+/*
+ * Whether the fiber runs on that thread, if there is such a thread, and where.
+ *
+ * Context: anyone.
+ */
 bool wf_watch_finds(const struct wf_carrier *c, const struct weft_fiber *f,
 		    struct wf_place *place);
 

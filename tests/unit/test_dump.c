@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "arch/arch.h"
@@ -380,6 +381,79 @@ Test(dump, a_name_that_is_gone_is_not_read)
 	t_run(1, name_for_a_while, NULL);
 }
 
+static _Atomic int dumps;
+
+static void *dump_often(void *unused)
+{
+	char line[64];
+	int p[2];
+
+	T_CHECK(pipe(p) == 0);
+	fcntl(p[1], F_SETPIPE_SZ, 1 << 20);
+	fcntl(p[0], F_SETFL, O_NONBLOCK);
+	for (size_t i = 0; i < t_scale(200); i++) {
+		T_CHECK(weft_dump(p[1]) == 0);
+		while (read(p[0], line, sizeof line) > 0)
+			;
+		atomic_fetch_add(&dumps, 1);
+	}
+	close(p[0]);
+	close(p[1]);
+	return unused;
+}
+
+static int dump_at_once(void *unused)
+{
+	struct weft_fiber *f = spawn("sleeper", sleep_thread, NULL);
+	struct t_thread t;
+
+	(void)unused;
+	weft_yield();
+	t_thread_begin(&t, dump_often, NULL);
+	do {
+		dump();
+		T_CHECK(says("'sleeper'", "waits: sleep"));
+	} while ((size_t)atomic_load(&dumps) < t_scale(200));
+	t_thread_end(&t);
+	weft_cancel(f);
+	return weft_join(f, NULL);
+}
+
+Test(dump, two_at_once_do_not_take_each_other_for_anything)
+{
+	t_run(2, dump_at_once, NULL);
+}
+
+static void *dump_from_here(void *unused)
+{
+	dump();
+	T_CHECK(says("'small'", "runs, thread "));
+	return unused;
+}
+
+static int dump_on_a_small_stack(void *unused)
+{
+	/* Sanitizers have larger frames. */
+	struct weft_attr attr = {.name = "small",
+				 .stack_size = (T_SANITIZED ? 256 : 16) << 10};
+	struct weft_fiber *f;
+
+	(void)unused;
+	T_CHECK(weft_spawn(&f, &attr, dump_from_here, NULL) == 0);
+	return weft_join(f, NULL);
+}
+
+Test(dump, it_fits_on_the_smallest_stack)
+{
+	t_run(1, dump_on_a_small_stack, NULL);
+}
+
+Test(dump, it_fits_there_too_if_it_has_to_load_the_unwinder)
+{
+	setenv("WEFT_NO_SEGV", "1", 1);
+	t_run(1, dump_on_a_small_stack, NULL);
+}
+
 /* --- where it goes --- */
 
 #define MANY 200
@@ -549,6 +623,31 @@ static int handler_is(void *wanted)
 
 	sigaction(SIGQUIT, NULL, &now);
 	return now.sa_handler == (void (*)(int))wanted;
+}
+
+static int fork_and_quit(void *unused)
+{
+	int status = 0;
+	sigset_t set;
+	pid_t pid = fork();
+
+	(void)unused;
+	if (pid == 0) {
+		sigemptyset(&set);
+		sigaddset(&set, SIGQUIT);
+		kill(getpid(), SIGQUIT);
+		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+		_exit(1);
+	}
+	T_CHECK(waitpid(pid, &status, 0) == pid);
+	T_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGQUIT);
+	return 0;
+}
+
+Test(dump, sigquit_ends_a_forked_child)
+{
+	setenv("WEFT_DUMP_ON_QUIT", "1", 1);
+	t_run(1, fork_and_quit, NULL);
 }
 
 Test(dump, nobody_touches_sigquit_without_being_asked)
