@@ -15,9 +15,10 @@
  *      rise, the sleeper      awake + 1; asleep to 0 by swap; if it was 0
  *                             before, awake - 1: the rouser has counted, and
  *                             for a searcher
- *      rouse, by another      searching + 1, awake + 1; asleep DOZING to 0 by
- *                             CAS; write to its wake descriptor.  If there is
- *                             none to be found, take both back and begin anew
+ *      rouse, by another      searching + 1, awake + 1; asleep to 0 by CAS;
+ *                             write to its wake descriptor, unless it was
+ *                             CALLED.  If there is none to be found, take both
+ *                             back and begin anew
  *      call, by another       asleep DOZING to CALLED by CAS; write.  For one
  *                             particular worker, which need not search
  *      search, a worker       searching + 1, if at most max(1, half) search
@@ -31,7 +32,8 @@
  * has made others believe in a searcher that there is not, so it tries again
  * until it has found one, or sees one, or sees everybody awake.  A sleeper
  * counts itself before it clears its flag, so whoever sees too few awake sees a
- * flag.
+ * flag; one that has been called counts too, or a sleeper that publishes what
+ * its own events have woken would look for itself in vain, for ever.
  *
  * The thread that looks after the workers (run/sentinel.h) has nothing to do
  * while all of them sleep, and is woken by the first that rises:

@@ -54,15 +54,14 @@ static bool rouse(void)
 {
 	for (uint32_t i = 0; i < wf_runtime.count; i++) {
 		struct wf_worker *w = &wf_runtime.workers[i];
-		uint32_t asleep = WF_DOZING;
+		uint32_t asleep = atom_load_rlx(&w->asleep);
 
-		if (atom_load_rlx(&w->asleep) != WF_DOZING)
-			continue;
 		/* [idle-fence] */
-		if (atom_cas_sc(&w->asleep, &asleep, 0)) {
+		if (!asleep || !atom_cas_sc(&w->asleep, &asleep, 0))
+			continue;
+		if (asleep == WF_DOZING)
 			call(w);
-			return true;
-		}
+		return true;
 	}
 	return false;
 }

@@ -6,7 +6,12 @@
 #include "support/t.h"
 
 #include <errno.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
+#include "core/worker.h"
+#include "support/io.h"
 #include "support/thread.h"
 #include "weft/fiber.h"
 #include "weft/runtime.h"
@@ -304,4 +309,77 @@ static int shut_out_none(void *unused)
 Test(pin, neither_kind_starves_the_other)
 {
 	t_run(1, shut_out_none, NULL);
+}
+
+/* --- called while the worker wakes up --- */
+
+#define CROWD 3
+
+static int crowd_fd;
+
+/* Each of them takes one of what is written for all. */
+static void *take_one_each(void *rounds)
+{
+	uint64_t one;
+
+	for (size_t i = (size_t)rounds; i; i--)
+		T_CHECK(weft_read(crowd_fd, &one, sizeof one) == sizeof one);
+	return NULL;
+}
+
+static void *be_woken(void *unused)
+{
+	while (!atomic_load(&over))
+		wf_park(wf_self(), WEFT_FOREVER);
+	return unused;
+}
+
+struct call {
+	struct weft_fiber *f;
+	size_t rounds;
+};
+
+/* The call, and right after it, before the worker runs again, an event. */
+static void *wake_and_call(void *arg)
+{
+	struct call *c = arg;
+	uint64_t crowd = CROWD;
+
+	for (size_t i = c->rounds; i; i--) {
+		while (t_waiters(crowd_fd) < CROWD ||
+		       !atom_load_rlx(&wf_runtime.workers[0].asleep))
+			sched_yield();
+		wf_unpark(c->f);
+		T_CHECK(write(crowd_fd, &crowd, sizeof crowd) == sizeof crowd);
+	}
+	return NULL;
+}
+
+static int wake_all_and_call_one(void *unused)
+{
+	struct call c = {.rounds = t_scale(500)};
+	struct weft_fiber *f[CROWD];
+	struct t_thread caller;
+
+	(void)unused;
+	crowd_fd = eventfd(0, EFD_SEMAPHORE);
+	atomic_store(&over, false);
+	c.f = spawn_on(0, be_woken, NULL);
+	for (int i = 0; i < CROWD; i++)
+		T_CHECK(weft_spawn(&f[i], NULL, take_one_each,
+				   (void *)c.rounds) == 0);
+	t_thread_begin(&caller, wake_and_call, &c);
+	for (int i = 0; i < CROWD; i++)
+		T_CHECK(weft_join(f[i], NULL) == 0);
+	t_thread_end(&caller);
+	atomic_store(&over, true);
+	wf_unpark(c.f);
+	T_CHECK(weft_join(c.f, NULL) == 0);
+	T_CHECK(weft_close(crowd_fd) == 0);
+	return 0;
+}
+
+Test(pin, a_worker_that_is_called_while_it_wakes_up_serves_its_events)
+{
+	t_run(1, wake_all_and_call_one, NULL);
 }
