@@ -681,6 +681,8 @@ def main():
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     PROGRAM = os.path.abspath(sys.argv.pop(1))
+    if "mprotect" in os.environ.get("WEFT_WITHOUT", "").split(","):
+        os.environ["WEFT_GUARD"] = "canary"  # asked for, it is not news
     cases = {"hello": Hello, "timeout": Timeout, "echo": Echo, "proxy": Proxy,
              "udp_echo": UdpEcho, "httpd": Httpd}
     case = cases[os.path.basename(PROGRAM)]

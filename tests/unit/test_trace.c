@@ -123,5 +123,7 @@ Test(trace, each_place_is_told_of_once_with_its_backtrace_and_how_long)
 Test(trace, nothing_is_said_unless_asked_for)
 {
 	unsetenv("WEFT_TRACE_BLOCKING");
+	/* Nor about guards, where there are none. */
+	setenv("WEFT_GUARD", "canary", 1);
 	cr_assert_str_eq(said_by(hold_threads), "");
 }
