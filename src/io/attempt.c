@@ -75,6 +75,11 @@ static long last_try(struct wf_source *s, struct wf_attempt *a, int error)
 	return n == -EAGAIN ? error : n;
 }
 
+static inline int allowed(struct weft_fiber *self)
+{
+	return self ? wf_wait_allowed(self) : 0;
+}
+
 static inline long repeat(struct wf_source *s, struct wf_attempt *a,
 			  struct weft_fiber *self, const char *what)
 {
@@ -106,6 +111,18 @@ long wf_attempt_on(struct wf_source *s, struct wf_attempt *a)
 	return repeat(s, a, wf_self(), direction(a));
 }
 
+long wf_attempt_step(struct wf_source *s, struct wf_attempt *a)
+{
+	struct weft_fiber *self = wf_self();
+	long n = source_closing(s) ? -EBADF : allowed(self);
+
+	if (likely(n == 0)) {
+		n = repeat(s, a, self, direction(a));
+		spend(self);
+	}
+	return n;
+}
+
 int wf_back_off(struct wf_source *s, weft_time *delay, weft_time deadline)
 {
 	weft_time until = weft_after(*delay);
@@ -115,11 +132,6 @@ int wf_back_off(struct wf_source *s, weft_time *delay, weft_time deadline)
 			   until < deadline ? until : deadline);
 	*delay = *delay * 2 < BACKOFF_LAST ? *delay * 2 : BACKOFF_LAST;
 	return r == -ETIMEDOUT && until < deadline ? 0 : r;
-}
-
-static inline int allowed(struct weft_fiber *self)
-{
-	return self ? wf_wait_allowed(self) : 0;
 }
 
 int wf_attempt_allowed(void)

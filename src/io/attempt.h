@@ -35,6 +35,12 @@ long wf_attempt(int fd, struct wf_attempt *a);
 /* The same with a source that the caller has entered. */
 long wf_attempt_on(struct wf_source *s, struct wf_attempt *a);
 
+/*
+ * The same as one of several steps of one call: it may wait and is counted like
+ * a call of its own, but the number cannot become another's in between.
+ */
+long wf_attempt_step(struct wf_source *s, struct wf_attempt *a);
+
 /* And if it is more than "read" or "write" to those who look. */
 long wf_attempt_to(const char *what, struct wf_source *s, struct wf_attempt *a);
 

@@ -146,19 +146,43 @@ static bool is_stream(int fd)
 	return type == SOCK_STREAM;
 }
 
+/* One step more: the next byte is the first that has not been moved. */
+static long step(struct wf_source *s, struct wf_transfer *t)
+{
+	long n = wf_attempt_step(s, &t->attempt);
+
+	if (n > 0) {
+		t->one.iov_base = (char *)t->one.iov_base + n;
+		t->one.iov_len -= (size_t)n;
+		if (t->attempt.expected)
+			t->attempt.expected = t->one.iov_len;
+	}
+	return n;
+}
+
 /* Elsewhere MSG_WAITALL means nothing: a message is a message. */
 static ssize_t receive_all(int fd, void *buf, size_t length, int flags,
 			   weft_time deadline)
 {
-	size_t done = 0;
-	ssize_t n;
+	struct wf_transfer t = {
+		.attempt = {attempt_socket, WF_IN, flags ? 0 : length, deadline,
+			    false},
+		.one = {buf, length},
+		.count = 1,
+		.flags = flags,
+	};
+	struct wf_source *s;
+	long n = wf_attempt_enter(fd, &s);
+	size_t done;
 
-	do {
-		n = receive(fd, (char *)buf + done, length - done, flags,
-			    deadline);
-		if (n > 0)
-			done += (size_t)n;
-	} while (n > 0 && done < length && is_stream(fd));
+	if (n < 0)
+		return n;
+	t.iov = &t.one;
+	do
+		n = step(s, &t);
+	while (n > 0 && t.one.iov_len && is_stream(fd));
+	wf_source_leave(s);
+	done = length - t.one.iov_len;
 	return done ? (ssize_t)done : n;
 }
 
@@ -191,37 +215,52 @@ ssize_t weft_send_until(int fd, const void *buf, size_t length, int flags,
 
 /* --- all of it --- */
 
+/*
+ * On one source from the first byte to the last: if somebody closes the
+ * descriptor in between, the rest is not another's who has got its number.
+ */
+static long move_all(int fd, struct wf_transfer *t, size_t *moved)
+{
+	size_t length = t->one.iov_len;
+	struct wf_source *s;
+	long n = length ? wf_attempt_enter(fd, &s) : 1;
+
+	if (length && n == 0) {
+		t->iov = &t->one;
+		do
+			n = step(s, t);
+		while (n > 0 && t->one.iov_len);
+		wf_source_leave(s);
+	}
+	if (moved)
+		*moved = length - t->one.iov_len;
+	return n;
+}
+
 int weft_read_full_until(int fd, void *buf, size_t length, size_t *moved,
 			 weft_time deadline)
 {
-	size_t done = 0;
-	ssize_t n = 1;
+	struct wf_transfer t = {
+		.attempt = {attempt_read, WF_IN, length, deadline, false},
+		.one = {buf, length},
+		.count = 1,
+	};
+	long n = move_all(fd, &t, moved);
 
-	while (done < length && n > 0) {
-		n = weft_read_until(fd, (char *)buf + done, length - done,
-				    deadline);
-		if (n > 0)
-			done += (size_t)n;
-	}
-	if (moved)
-		*moved = done;
 	return n < 0 ? (int)n : n == 0 ? -ENODATA : 0;
 }
 
 int weft_write_all_until(int fd, const void *buf, size_t length, size_t *moved,
 			 weft_time deadline)
 {
-	size_t done = 0;
-	ssize_t n = 0;
+	struct wf_transfer t = {
+		.attempt = {attempt_transfer, WF_OUT, 0, deadline, false},
+		.one = {(void *)buf, length},
+		.count = 1,
+		.write = true,
+	};
+	long n = move_all(fd, &t, moved);
 
-	while (done < length && n >= 0) {
-		n = weft_write_until(fd, (const char *)buf + done,
-				     length - done, deadline);
-		if (n > 0)
-			done += (size_t)n;
-	}
-	if (moved)
-		*moved = done;
 	return n < 0 ? (int)n : 0;
 }
 

@@ -188,3 +188,48 @@ Test(reuse, a_number_is_given_out_again_only_when_all_readers_have_left)
 	t_in_way(T_FIBER_OF_2, churn, NULL);
 	cr_assert_eq(t_fds(), fds);
 }
+
+/* --- within one call --- */
+
+#define MESSAGES 200 /* more than a fiber may read without yielding */
+
+static int victim[2], stranger[2];
+
+static int successor; /* gets the number, if it is free */
+
+/* While the reader yields, inside its call: close, and take the number. */
+static void *give_the_number_away(void *unused)
+{
+	T_CHECK(weft_close(victim[0]) == 0);
+	successor = dup(stranger[0]);
+	return unused;
+}
+
+static int read_what_is_closed_meanwhile(void *unused)
+{
+	char all[MESSAGES];
+	size_t got = 0;
+	int r;
+
+	(void)unused;
+	T_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, victim) == 0);
+	T_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, stranger) == 0);
+	for (int i = 0; i < MESSAGES; i++) {
+		T_CHECK(send(victim[1], "v", 1, 0) == 1);
+		T_CHECK(send(stranger[1], "s", 1, 0) == 1);
+	}
+	T_CHECK(weft_spawn(NULL, NULL, give_the_number_away, NULL) == 0);
+	r = weft_read_full(victim[0], all, sizeof all, &got);
+	T_CHECK(r == -EBADF && got > 0 && got < sizeof all);
+	for (size_t i = 0; i < got; i++)
+		T_CHECK(all[i] == 'v');
+	/* None of what is the stranger's has been taken. */
+	for (int i = 0; i < MESSAGES; i++)
+		T_CHECK(recv(successor, all, 1, MSG_DONTWAIT) == 1);
+	return 0;
+}
+
+Test(reuse, a_call_of_many_steps_stays_with_its_connection)
+{
+	t_run(1, read_what_is_closed_meanwhile, NULL);
+}
