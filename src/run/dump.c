@@ -75,8 +75,11 @@ static void walk(void *look)
 /* Another dump holds one for as long as this one does: not for long. */
 static bool hold(struct weft_fiber *f)
 {
+	uint32_t word;
+
 	while (!wf_hold(f)) {
-		if (!(atom_load_rlx(&f->word) & WF_HELD))
+		word = atom_load_rlx(&f->word);
+		if (word != WF_PARKED && !(word & WF_HELD))
 			return false;
 		wf_cpu_relax();
 	}

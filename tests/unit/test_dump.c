@@ -187,13 +187,20 @@ static void *dump_outside(void *unused)
 	return unused;
 }
 
+/* Until it is asleep, on whichever worker. */
+static void await_sleep(struct weft_fiber *f)
+{
+	while (!(atom_load_rlx(&f->word) & WF_PARKED))
+		weft_yield();
+}
+
 static int populate_for_a_thread(void *unused)
 {
 	struct weft_fiber *sleeper = spawn("sleeper", sleep_thread, NULL);
 	struct t_thread t;
 
 	(void)unused;
-	weft_yield();
+	await_sleep(sleeper);
 	t_thread_begin(&t, dump_outside, NULL);
 	t_thread_end(&t);
 	T_CHECK(says("'sleeper'", "waits: sleep"));
@@ -408,7 +415,7 @@ static int dump_at_once(void *unused)
 	struct t_thread t;
 
 	(void)unused;
-	weft_yield();
+	await_sleep(f);
 	t_thread_begin(&t, dump_often, NULL);
 	do {
 		dump();
