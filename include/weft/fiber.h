@@ -42,7 +42,8 @@ WEFT_BEGIN
  * On a worker the new fiber is run next when the caller waits, the newest
  * first; other workers take the oldest.
  *
- * Context: any thread; does not block.
+ * Context: any thread; does not block, but others may run in between if the
+ * caller has computed for milliseconds without waiting.
  * Errors: -ENOMEM no memory for its stack; -EINVAL an attribute is out of its
  * range; -ESRCH no runtime.
  */

@@ -139,7 +139,8 @@ bool wf_runq_share(struct wf_runq *q)
 	return runq_offers(q);
 }
 
-struct weft_fiber *wf_runq_steal(struct wf_runq *to, struct wf_runq *from)
+struct weft_fiber *wf_runq_steal(struct wf_runq *to, struct wf_runq *from,
+				 uint32_t *count)
 {
 	struct weft_fiber *loot[WF_RUNQ_CAP / 2];
 	uint32_t n = ring_take(from, loot, array_count(loot));
@@ -150,5 +151,6 @@ struct weft_fiber *wf_runq_steal(struct wf_runq *to, struct wf_runq *from)
 		else
 			runq_spawn(to, loot[i]);
 	}
+	*count = n;
 	return n ? loot[0] : NULL;
 }

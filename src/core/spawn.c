@@ -118,6 +118,9 @@ int weft_spawn(struct weft_fiber **handle, const struct weft_attr *attr,
 	w = carrier_enter(self->carrier);
 	r = spawn(handle, attr, fn, arg, w);
 	carrier_leave(self->carrier);
+	/* Without a worker it takes the long way round: get one again. */
+	if (unlikely(!w))
+		wf_sched_yield(self);
 	return r;
 }
 

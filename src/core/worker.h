@@ -35,6 +35,9 @@ struct wf_worker {
 	struct wf_stack_cache stacks;  /* owner */
 	struct wf_rng rng;             /* owner */
 	uint32_t fruitless;            /* owner: spins in a row */
+	weft_time stolen_at;           /* owner: when it stole last */
+	uint32_t stolen;               /* owner: how many */
+	weft_time linger;              /* owner: before it steals again */
 	bool slept_long;               /* owner: when it slept last */
 	_Atomic weft_time now;         /* owner writes: of the last pass */
 	_Atomic(struct wf_carrier *) carrier;              /* taker writes */

@@ -33,6 +33,8 @@ struct sight {
 	weft_time pass;
 	weft_time since; /* when it was seen like that first */
 	weft_time cpu;   /* of its thread, then */
+	uint64_t spawned;
+	bool shares; /* it has spawned since, and so shared what is wanted */
 };
 
 static pthread_t thread;
@@ -101,7 +103,7 @@ static void take_if_held(struct wf_worker *w, const struct sight *s, bool idle,
 {
 	struct wf_carrier *c = s->carrier;
 	pid_t tid = atom_load_rlx(&c->tid);
-	bool wanted = idle && worker_waiting(w);
+	bool wanted = idle && worker_waiting(w) && !s->shares;
 	weft_time used = wf_thread_cpu(tid) - s->cpu;
 	bool computes = used >= patience(wanted);
 
@@ -132,8 +134,11 @@ static void offer(struct wf_worker *w, weft_time now)
 static void look_at(struct wf_worker *w, struct sight *s, bool idle,
 		    weft_time now)
 {
+	uint64_t spawned = atom_load_rlx(&w->spawned);
 	bool changed = moved(s, w);
 
+	s->shares = s->spawned != spawned;
+	s->spawned = spawned;
 	if (changed)
 		note(s, w, now);
 	atom_store_rlx(&w->runq.eager,

@@ -13,11 +13,14 @@
 #include "io/source.h"
 #include "os/clock.h"
 
-#define EVENTS     64 /* woken at a time, so that they are still cached */
-#define AHEAD      4  /* events whose sources are fetched early */
-#define INJECTED   32 /* taken in one pass */
-#define LONG_SLEEP WEFT_USEC(50)
-#define FRUITLESS  3 /* spins in vain, then none until a wait was short */
+#define EVENTS         64 /* woken at a time, so that they are still cached */
+#define AHEAD          4  /* events whose sources are fetched early */
+#define INJECTED       32 /* taken in one pass */
+#define LONG_SLEEP     WEFT_USEC(50)
+#define WORTH_STEALING 200 /* ns that a fiber has to keep its thief busy */
+#define LINGER_FIRST   WEFT_USEC(50)
+#define LINGER_LAST    WEFT_USEC(800)
+#define FRUITLESS      3 /* spins in vain, then none until a wait was short */
 
 struct wf_loop_options wf_loop_options;
 void (*wf_worker_at_over)(void);
@@ -151,9 +154,11 @@ static struct weft_fiber *steal(struct wf_carrier *here)
 		return NULL;
 	first = rng_below(&w->rng, others);
 	for (uint32_t i = 0; i < others; i++) {
-		f = wf_runq_steal(&w->runq, &another(w, first + i)->runq);
+		f = wf_runq_steal(&w->runq, &another(w, first + i)->runq,
+				  &w->stolen);
 		if (f) {
 			atom_bump_rlx(&w->steals);
+			w->stolen_at = wf_clock_now();
 			return f;
 		}
 	}
@@ -203,6 +208,30 @@ static struct weft_fiber *spin(struct wf_carrier *here)
 		w->fruitless++;
 	else if (w->fruitless)
 		w->fruitless--;
+	return f;
+}
+
+/*
+ * To steal a fiber costs its victim more than to run one that ends at once.  A
+ * thief who is back so soon leaves the others alone for a while, which doubles
+ * each time; what is its own, and what is injected, it runs meanwhile.
+ */
+static struct weft_fiber *linger(struct wf_carrier *here)
+{
+	struct wf_worker *w = here->worker;
+	weft_time now = wf_clock_now(), end;
+	struct weft_fiber *f = NULL;
+
+	if (!w->stolen)
+		return NULL;
+	if (now - w->stolen_at > w->stolen * WORTH_STEALING)
+		w->linger = 0;
+	else if (w->linger < LINGER_LAST)
+		w->linger = w->linger ? 2 * w->linger : LINGER_FIRST;
+	w->stolen = 0;
+	end = now + w->linger;
+	while (!f && w->linger && !wf_worker_over() && wf_clock_now() < end)
+		f = look(here, false);
 	return f;
 }
 
@@ -324,6 +353,7 @@ static struct weft_fiber *find(struct wf_carrier *here)
 	struct weft_fiber *f = NULL;
 	bool searching = false;
 
+	f = linger(here);
 	while (!f && !wf_worker_over()) {
 		if (!searching)
 			searching = wf_idle_search(&wf_runtime.idle);

@@ -15,6 +15,8 @@
 
 TestSuite(runq, .timeout = 20 * T_SLOW);
 
+static uint32_t stolen; /* by the last steal */
+
 static struct wf_runq queue, other;
 static struct weft_fiber *fibers;
 static size_t count;
@@ -45,7 +47,7 @@ static void push_all(void)
 Test(runq, zero_bytes_are_an_empty_queue)
 {
 	cr_assert_null(wf_runq_pop(&queue));
-	cr_assert_null(wf_runq_steal(&other, &queue));
+	cr_assert_null(wf_runq_steal(&other, &queue, &stolen));
 	cr_assert_not(runq_offers(&queue));
 	cr_assert_not(runq_shareable(&queue));
 	cr_assert_not(wf_runq_share(&queue));
@@ -132,7 +134,7 @@ Test(runq, a_single_fiber_is_not_shared)
 	push_all();
 	cr_assert_not(runq_shareable(&queue));
 	cr_assert_not(wf_runq_share(&queue));
-	cr_assert_null(wf_runq_steal(&other, &queue));
+	cr_assert_null(wf_runq_steal(&other, &queue, &stolen));
 	cr_assert_eq(index_of(wf_runq_pop(&queue)), 0);
 }
 
@@ -145,7 +147,7 @@ Test(runq, a_thief_gets_the_oldest_first_and_half_of_what_is_offered)
 	cr_assert(wf_runq_share(&queue));
 	offered = atom_load_rlx(&queue.tail) - atom_load_rlx(&queue.head);
 	cr_assert_eq(offered, WF_RUNQ_CAP < 8 ? WF_RUNQ_CAP : 8);
-	cr_assert_eq(index_of(wf_runq_steal(&other, &queue)), 0);
+	cr_assert_eq(index_of(wf_runq_steal(&other, &queue, &stolen)), 0);
 	taken = atom_load_rlx(&queue.head);
 	cr_assert_eq(taken, offered / 2);
 	cr_assert_eq(other.count, taken - 1);
@@ -185,7 +187,7 @@ Test(runq, new_fibers_are_offered_when_no_woken_ones_are_there)
 	for (size_t i = 0; i < count; i++)
 		runq_spawn(&queue, &fibers[i]);
 	cr_assert(wf_runq_share(&queue));
-	cr_assert_eq(index_of(wf_runq_steal(&other, &queue)), 0);
+	cr_assert_eq(index_of(wf_runq_steal(&other, &queue, &stolen)), 0);
 }
 
 Test(runq, the_next_slot_is_never_offered)
@@ -195,8 +197,8 @@ Test(runq, the_next_slot_is_never_offered)
 	runq_push(&queue, &fibers[1]);
 	runq_wake(&queue, &fibers[2]);
 	wf_runq_share(&queue);
-	cr_assert_eq(index_of(wf_runq_steal(&other, &queue)), 0);
-	cr_assert_null(wf_runq_steal(&other, &queue));
+	cr_assert_eq(index_of(wf_runq_steal(&other, &queue, &stolen)), 0);
+	cr_assert_null(wf_runq_steal(&other, &queue, &stolen));
 	cr_assert_eq(index_of(wf_runq_pop(&queue)), 2);
 }
 
@@ -240,7 +242,9 @@ static void *thieve(void *unused)
 
 	memset(own, 0, sizeof *own);
 	while (atomic_load(&ran) < count) {
-		if (!(f = wf_runq_steal(own, &queue)))
+		uint32_t n;
+
+		if (!(f = wf_runq_steal(own, &queue, &n)))
 			continue;
 		do
 			run(f);
