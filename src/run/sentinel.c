@@ -14,12 +14,12 @@
 #include "run/trace.h"
 #include "run/watch.h"
 
-#define GLANCE WEFT_MSEC(1) /* between two looks, if a CPU is idle */
-#define TICK   WEFT_MSEC(3) /* if none is */
-#define LAZY   WEFT_MSEC(2) /* if nobody is awake */
-#define LAZY_ONE                                                               \
-	WEFT_MSEC(8) /* the same with one worker, behind which no
-			       * other could serve anything */
+/* Between two looks: if somebody is awake and a CPU idle; if none is; and if
+ * all sleep, where with one worker no other could serve anything. */
+#define GLANCE    WEFT_MSEC(1)
+#define TICK      WEFT_MSEC(3)
+#define LAZY      WEFT_MSEC(2)
+#define LAZY_ONE  WEFT_MSEC(8)
 #define PATIENCE  WEFT_MSEC(5)
 #define LONG_TURN WEFT_USEC(50) /* stealing a fiber costs less */
 #define QUIET     32            /* looks that found nobody awake, then rest */
