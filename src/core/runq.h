@@ -147,8 +147,8 @@ static inline bool runq_shareable(struct wf_runq *q)
 
 /*
  * Take half of the ring of `from`, the oldest; return one, and queue the rest
- * in `to`, which the caller owns; *count is how many.  NULL if there is nothing,
- * or a thief was faster: the caller goes on to the next victim either way.
+ * in `to`, which the caller owns; *count is how many.  NULL if there is
+ * nothing, or a thief was faster: the caller goes on to the next victim.
  */
 struct weft_fiber *wf_runq_steal(struct wf_runq *to, struct wf_runq *from,
 				 uint32_t *count);
