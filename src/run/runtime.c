@@ -341,15 +341,19 @@ static void forget_in_child(void)
 	atom_store_rlx(&busy, false);
 }
 
-static void watch_forks(void)
+/* Under `busy`; once a process. */
+static int watch_forks(void)
 {
-	pthread_atfork(NULL, NULL, forget_in_child);
+	static bool watched;
+	int r = watched ? 0 : -pthread_atfork(NULL, NULL, forget_in_child);
+
+	watched = r == 0;
+	return r;
 }
 
 int weft_run(const struct weft_options *options, int (*fn)(void *arg),
 	     void *arg)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct first first = {fn, arg, 0};
 	int r;
 
@@ -358,8 +362,9 @@ int weft_run(const struct weft_options *options, int (*fn)(void *arg),
 	/* acquire [one-runtime] */
 	if (wf_self() || atom_swap_acq(&busy, true))
 		return -EBUSY;
-	pthread_once(&once, watch_forks);
-	r = run(options, &first);
+	r = watch_forks();
+	if (r == 0)
+		r = run(options, &first);
 	/* release [one-runtime] */
 	atom_store_rel(&busy, false);
 	return r < 0 ? r : first.result;

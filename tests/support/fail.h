@@ -24,7 +24,7 @@
 /* What is counted and failed beside system calls, which go by their numbers. */
 enum fail_other {
 	FAIL_MMAP = 1000, /* and mremap, mprotect */
-	FAIL_MALLOC,      /* and calloc, aligned_alloc */
+	FAIL_MALLOC,      /* and calloc, aligned_alloc, pthread_atfork */
 	FAIL_THREAD,      /* pthread_create */
 	FAIL_RESOLVE,     /* getaddrinfo */
 	FAIL_CALLS
