@@ -47,13 +47,18 @@ static size_t count;
 static _Atomic size_t ready;
 static int ends[2];
 
+/* Where the compiler cannot see that nobody reads it. */
+static void touch(char *memory, size_t size)
+{
+	memset(memory, 1, size);
+	__asm__ volatile("" : : "r"(memory) : "memory");
+}
+
 static void *touch_and_wait(void *unused)
 {
-	volatile char used[TOUCHED];
-	char c;
+	char used[TOUCHED], c;
 
-	for (size_t i = 0; i < sizeof used; i += 1024)
-		used[i] = 1;
+	touch(used, sizeof used);
 	atomic_fetch_add(&ready, 1);
 	T_CHECK(weft_read(ends[0], &c, 1) == 0);
 	return unused;
@@ -103,10 +108,9 @@ static long page_faults(void)
 
 static void *use_some(void *unused)
 {
-	volatile char used[16 << 10];
+	char used[16 << 10];
 
-	for (size_t i = 0; i < sizeof used; i += 1024)
-		used[i] = 1;
+	touch(used, sizeof used);
 	weft_yield();
 	return unused;
 }
