@@ -95,19 +95,15 @@ static bool is_file(const struct end *e)
 
 /* --- what is not in the page cache --- */
 
-static long read_byte(struct flow *f, int64_t at, int flags)
+static bool cached(struct flow *f, int64_t at)
 {
 	char c;
 	struct iovec iov = {&c, 1};
+	long n = -EAGAIN;
 
-	return wf_call(preadv2, f->in.source->fd, &iov, 1, at, at >> 32, flags);
-}
-
-static bool cached(struct flow *f, int64_t at)
-{
-	long n =
-		wf_feature(WF_NOWAIT) ? read_byte(f, at, RWF_NOWAIT_) : -EAGAIN;
-
+	if (wf_feature(WF_NOWAIT))
+		n = wf_call(preadv2, f->in.source->fd, &iov, 1, at, at >> 32,
+			    RWF_NOWAIT_);
 	return n != -EAGAIN && n != -EOPNOTSUPP;
 }
 
@@ -122,9 +118,10 @@ static void *read_in(void *arg)
 	struct flow *f = arg;
 	int64_t at = position(f), end = at + (int64_t)f->length;
 	long n = 1;
+	char c;
 
 	for (; at < end && n > 0; at = (at | (PAGE - 1)) + 1)
-		n = read_byte(f, at, 0);
+		n = wf_call(pread64, f->in.source->fd, &c, 1, at);
 	return (void *)(n < 0 && n != -EINTR ? n : 0);
 }
 
