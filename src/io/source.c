@@ -150,7 +150,7 @@ static int classify(struct wf_source *s, int fd)
 {
 	struct stat st;
 
-	if (fstat(fd, &st) < 0)
+	if (wf_call(fstat, fd, &st) < 0)
 		return -EBADF;
 	s->tcp = false;
 	s->nonblock = false;
