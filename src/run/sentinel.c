@@ -31,8 +31,9 @@ struct sight {
 	struct wf_carrier *carrier;
 	uint32_t turns;
 	weft_time pass;
-	weft_time since; /* when it was seen like that first */
-	weft_time cpu;   /* of its thread, then */
+	weft_time since;         /* when it was seen like that first */
+	weft_time cpu;           /* of its thread, then */
+	weft_time cpu_last, ran; /* at the last look; when it was less */
 	uint64_t spawned;
 	bool shares; /* it has spawned since, and so shared what is wanted */
 };
@@ -73,6 +74,8 @@ static void note(struct sight *s, struct wf_worker *w, weft_time now)
 	s->pass = atom_load_rlx(&w->now);
 	s->since = now;
 	s->cpu = wf_thread_cpu(tid);
+	s->cpu_last = s->cpu;
+	s->ran = now;
 }
 
 /* How much of a CPU the worker may use for one fiber. */
@@ -83,35 +86,44 @@ static weft_time patience(bool wanted)
 	return wanted ? GLANCE / 2 : PATIENCE + PATIENCE * n / wf_runtime.count;
 }
 
+/* CPU time since the first look. */
+static weft_time cpu_used(struct sight *s, pid_t tid, weft_time now)
+{
+	weft_time cpu = wf_thread_cpu(tid);
+
+	if (cpu != s->cpu_last)
+		s->ran = now;
+	s->cpu_last = cpu;
+	return cpu - s->cpu;
+}
+
 /* Asleep in the kernel, and not only without a CPU. */
-static bool blocks(const struct sight *s, pid_t tid, weft_time used,
-		   weft_time now)
+static bool blocks(const struct sight *s, pid_t tid, weft_time now)
 {
 	switch (wf_thread_state(tid)) {
 	case WF_BLOCKS:
 		return true;
 	case WF_UNKNOWN:
-		return used == 0 && now - s->since >= LONG_BLOCKED;
+		return now - s->ran >= LONG_BLOCKED;
 	default:
 		return false;
 	}
 }
 
 /* A thread that has merely been preempted keeps its worker. */
-static void take_if_held(struct wf_worker *w, const struct sight *s, bool idle,
+static void take_if_held(struct wf_worker *w, struct sight *s, bool idle,
 			 weft_time now)
 {
 	struct wf_carrier *c = s->carrier;
 	pid_t tid = atom_load_rlx(&c->tid);
 	bool wanted = idle && worker_waiting(w) && !s->shares;
-	weft_time used = wf_thread_cpu(tid) - s->cpu;
-	bool computes = used >= patience(wanted);
+	bool computes = cpu_used(s, tid, now) >= patience(wanted);
 
 	/* Its loop may be slow to rise; that is no fiber. */
 	if (atom_load_rlx(&c->inside))
 		return;
-	if (!computes && !((wanted || now - s->since >= PATIENCE) &&
-			   blocks(s, tid, used, now)))
+	if (!computes &&
+	    !((wanted || now - s->since >= PATIENCE) && blocks(s, tid, now)))
 		return;
 	wf_trace_stuck(c, s->since, computes);
 	wf_watch_take(w, computes);
