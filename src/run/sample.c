@@ -20,7 +20,7 @@
 #include "run/print.h"
 
 #define PATIENCE WEFT_MSEC(20)
-#define OWN      2 /* the handler's frame, and the kernel's way into it */
+#define OWN      4 /* frames of ours at most, see own() */
 
 /* In the lower bits of the word; above them is the thread. */
 #define ASKED  1u
@@ -31,7 +31,7 @@
 
 static struct {
 	_Atomic uint32_t word; /* see sample.h */
-	int count;
+	int count, own;
 	void *frames[OWN + WF_FRAMES];
 } sample;
 
@@ -57,6 +57,18 @@ static void give_answer(pid_t me)
 	wf_futex_wake(&sample.word, INT_MAX);
 }
 
+/*
+ * How many frames are the handler's, the last of which is the kernel's way into
+ * it; a sanitizer may have put in one of its own.
+ */
+static int own(void *const *frames, int count, const void *way_in)
+{
+	for (int i = 0; i < count && i < OWN; i++)
+		if (frames[i] == way_in)
+			return i + 1;
+	return 0;
+}
+
 static void on_urgent(int signal, siginfo_t *info, void *context)
 {
 	pid_t me = wf_thread_id();
@@ -67,6 +79,8 @@ static void on_urgent(int signal, siginfo_t *info, void *context)
 	/* acquire [sample-free] */
 	if (atom_cas_acq(&sample.word, &asked, state_of(me, TAKEN))) {
 		sample.count = backtrace(sample.frames, OWN + WF_FRAMES);
+		sample.own = own(sample.frames, sample.count,
+				 __builtin_return_address(0));
 		give_answer(me);
 	}
 	errno = error;
@@ -115,10 +129,10 @@ static bool leave(pid_t tid)
 
 static int collect(void **frames, int max)
 {
-	int n = sample.count - OWN;
+	int n = sample.count - sample.own;
 
 	n = n < 0 ? 0 : n < max ? n : max;
-	memcpy(frames, sample.frames + OWN, (size_t)n * sizeof *frames);
+	memcpy(frames, sample.frames + sample.own, (size_t)n * sizeof *frames);
 	/* release [sample-free] */
 	atom_store_rel(&sample.word, 0);
 	wf_futex_wake(&sample.word, 1);

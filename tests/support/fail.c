@@ -523,6 +523,19 @@ void __wrap_free(void *p)
 		atomic_fetch_sub(&allocated, 1);
 	__real_free(p);
 }
+
+int __real_pthread_atfork(void (*prepare)(void), void (*parent)(void),
+			  void (*child)(void));
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void),
+			  void (*child)(void));
+
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void),
+			  void (*child)(void))
+{
+	int error = decide_other(FAIL_MALLOC);
+
+	return error ? error : __real_pthread_atfork(prepare, parent, child);
+}
 #endif
 
 /* --- threads and names --- */
@@ -531,10 +544,6 @@ int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 			  void *(*fn)(void *), void *arg);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 			  void *(*fn)(void *), void *arg);
-int __real_pthread_atfork(void (*prepare)(void), void (*parent)(void),
-			  void (*child)(void));
-int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void),
-			  void (*child)(void));
 int __real_getaddrinfo(const char *host, const char *service,
 		       const struct addrinfo *hints, struct addrinfo **result);
 int __wrap_getaddrinfo(const char *host, const char *service,
@@ -546,14 +555,6 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 	int error = decide_other(FAIL_THREAD);
 
 	return error ? error : __real_pthread_create(thread, attr, fn, arg);
-}
-
-int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void),
-			  void (*child)(void))
-{
-	int error = decide_other(FAIL_MALLOC);
-
-	return error ? error : __real_pthread_atfork(prepare, parent, child);
 }
 
 int __wrap_getaddrinfo(const char *host, const char *service,
