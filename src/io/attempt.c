@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 
 #include "core/sched.h"
 #include "core/self.h"
@@ -14,18 +13,6 @@
 #include "os/clock.h"
 
 #define BACKOFF_LAST WEFT_SEC(1)
-
-/* An interrupt says neither. */
-long wf_ask(int fd, short events)
-{
-	struct pollfd p = {.fd = fd, .events = events};
-	struct timespec none = {0};
-	long n;
-
-	while ((n = wf_call(ppoll, &p, 1, &none)) == -EINTR)
-		;
-	return n;
-}
 
 bool wf_blocks(struct wf_source *s)
 {

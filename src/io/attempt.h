@@ -20,12 +20,6 @@ struct wf_attempt {
 	bool no_wait; /* -EAGAIN is an answer, and says nothing of `want` */
 };
 
-/*
- * What poll(2) says now: 1 if something in `events` is there, 0 if not, or an
- * error.
- */
-long wf_ask(int fd, short events);
-
 /* Whether a call on it may block: the file is not O_NONBLOCK. */
 bool wf_blocks(struct wf_source *s);
 

@@ -149,12 +149,9 @@ struct batch {
 /* An error is kept for the next call: this one has messages to return. */
 static bool failed(int fd)
 {
-	struct pollfd p = {.fd = fd};
-	struct timespec none = {0};
+	long r = wf_ask(fd, 0);
 
-	while (wf_call(ppoll, &p, 1, &none) == -EINTR)
-		;
-	return p.revents & POLLERR;
+	return r > 0 && r & POLLERR;
 }
 
 /* 0: no more. */

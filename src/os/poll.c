@@ -112,12 +112,21 @@ int wf_poll_wait(struct wf_poll *p, struct epoll_event *events, int max,
 	return n < 0 ? 0 : (int)n;
 }
 
+/* An interrupt says neither. */
+long wf_ask(int fd, short events)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	struct timespec none = {0};
+	long n;
+
+	while ((n = wf_call(ppoll, &p, 1, &none)) == -EINTR)
+		;
+	return n > 0 ? p.revents : n;
+}
+
 bool wf_poll_ready(struct wf_poll *p)
 {
-	struct pollfd ask = {.fd = p->fd, .events = POLLIN};
-	struct timespec none = {0};
-
-	return wf_call(ppoll, &ask, 1, &none) > 0;
+	return wf_ask(p->fd, POLLIN) > 0;
 }
 
 void wf_poll_wake(struct wf_poll *p)

@@ -52,6 +52,12 @@ static inline bool poll_used(struct wf_poll *p)
 	return atom_load_rlx(&p->added) != 0;
 }
 
+/*
+ * What poll(2) says of any descriptor now: those of `events` that are there, or
+ * that it has failed or hung up; 0 if nothing; or an error.
+ */
+long wf_ask(int fd, short events);
+
 /* Whether there are events to be taken, at this moment.  Context: anyone. */
 bool wf_poll_ready(struct wf_poll *p);
 
