@@ -48,11 +48,11 @@ bool wf_idle_sleep(struct wf_idle *i, bool searching)
 	return idle_awake(before) == 1;
 }
 
-static WF_COLD void end_rest(struct wf_idle *i, uint32_t state)
+static WF_COLD void end_rest(struct wf_idle *i)
 {
 	uint32_t resting = WF_RESTING;
 
-	if (atom_cas_rlx(&i->rest, &resting, state))
+	if (atom_cas_rlx(&i->rest, &resting, 0))
 		wf_futex_wake(&i->rest, 1);
 }
 
@@ -63,7 +63,7 @@ static void rise(struct wf_idle *i, uint64_t awake)
 	/* [idle-rest] */
 	atom_fence_sc();
 	if (unlikely(atom_load_rlx(&i->rest) == WF_RESTING))
-		end_rest(i, 0);
+		end_rest(i);
 }
 
 void wf_idle_rise(struct wf_idle *i)
@@ -91,7 +91,7 @@ void wf_idle_rest(struct wf_idle *i, uint64_t seen)
 	atom_fence_sc();
 	if (wf_idle_all_asleep(i) == seen)
 		wf_futex_wait(&i->rest, WF_RESTING, WEFT_FOREVER);
-	end_rest(i, 0);
+	end_rest(i);
 }
 
 void wf_idle_end_rest(struct wf_idle *i)
