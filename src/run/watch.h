@@ -36,18 +36,14 @@ void wf_watch_end(void);
 void wf_watch_forget(void);
 
 /*
- * Give the worker to a spare thread, or to a new one.
+ * Take the worker from its thread and give it to a spare one, or to a new one.
+ * `computes` says how the fiber holds the old one, for wf_watch_computing().
  *
  * Context: any thread but the one that carries it.
  * Errors: -EBUSY its thread is not in a fiber, or another takeover goes on;
  * -EAGAIN, -ENOMEM no thread.
  */
 int wf_watch_take(struct wf_worker *w, bool computes);
-
-static inline int wf_watch_takeover(struct wf_worker *w)
-{
-	return wf_watch_take(w, false);
-}
 
 /*
  * Threads that have lost their worker and are still in its fiber, and those of

@@ -63,7 +63,7 @@ static struct {
 static void take_worker(uint64_t *random)
 {
 	uint64_t i = stress_below(random, wf_runtime.count);
-	int r = wf_watch_takeover(&wf_runtime.workers[i]);
+	int r = wf_watch_take(&wf_runtime.workers[i], false);
 
 	MUST_BE(r, r == 0 || r == -EBUSY || r == -EAGAIN);
 	if (r == 0)

@@ -648,11 +648,11 @@ static void *take_over_in_vain(void *unused)
 
 	while (!atomic_load(&stuck))
 		sched_yield();
-	while ((r = wf_watch_takeover(w)) == -EBUSY)
+	while ((r = wf_watch_take(w, false)) == -EBUSY)
 		sched_yield();
 	T_CHECK(r == -EAGAIN);
 	fail_stop();
-	while ((r = wf_watch_takeover(w)) < 0 && !atomic_load(&freed))
+	while ((r = wf_watch_take(w, false)) < 0 && !atomic_load(&freed))
 		sched_yield();
 	return unused;
 }

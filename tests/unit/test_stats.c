@@ -164,7 +164,7 @@ Test(stats, steals_are_counted)
 static void *take(void *w)
 {
 	while (!stats().takeovers)
-		wf_watch_takeover(w);
+		wf_watch_take(w, false);
 	return NULL;
 }
 

@@ -47,7 +47,7 @@ static void *take_when_stuck(void *frees_before)
 	while (!atomic_load(&stuck))
 		sched_yield();
 	atomic_store(&stuck, false);
-	while ((r = wf_watch_takeover(only_worker())) == -EBUSY &&
+	while ((r = wf_watch_take(only_worker(), false)) == -EBUSY &&
 	       frees == before)
 		sched_yield();
 	T_CHECK(r == 0 || r == -EBUSY);
@@ -276,7 +276,7 @@ static void *take_the_idle(void *unused)
 	for (size_t i = t_scale(1000); i; i--) {
 		while (!atom_load_rlx(&only_worker()->asleep))
 			sched_yield();
-		T_CHECK(wf_watch_takeover(only_worker()) == -EBUSY);
+		T_CHECK(wf_watch_take(only_worker(), false) == -EBUSY);
 	}
 	return unused;
 }
@@ -300,7 +300,7 @@ static _Atomic bool over;
 static void *take_at_random(void *unused)
 {
 	while (!atomic_load(&over)) {
-		int r = wf_watch_takeover(only_worker());
+		int r = wf_watch_take(only_worker(), false);
 
 		T_CHECK(r == 0 || r == -EBUSY || r == -EAGAIN);
 		atomic_fetch_add(&refusals, r != 0);
