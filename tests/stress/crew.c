@@ -9,7 +9,6 @@
 
 #include "core/self.h"
 #include "core/waiter.h"
-#include "io/source.h"
 
 #define HANDS 4
 
@@ -215,21 +214,4 @@ void crew_end(void)
 		pthread_cond_destroy(&hands[i].given);
 	}
 	crew_check();
-}
-
-/* --- who waits --- */
-
-size_t crew_waiters(int fd)
-{
-	struct wf_source *s;
-	size_t n = 0;
-
-	if (wf_source_find(fd, &s) < 0 || !s)
-		return 0;
-	spin_lock(&s->lock);
-	list_for_each (node, &s->waiters)
-		n++;
-	spin_unlock(&s->lock);
-	wf_source_leave(s);
-	return n;
 }

@@ -54,7 +54,4 @@ void crew_begin(void);
 void crew_end(void);
 void crew_check(void);
 
-/* How many wait on a descriptor now. */
-size_t crew_waiters(int fd);
-
 #endif

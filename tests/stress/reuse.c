@@ -16,6 +16,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "support/waiters.h"
+
 #define RINGS    12
 #define READERS  3
 #define WRITERS  2
@@ -131,7 +133,7 @@ static void start_waiters(struct round *r, uint64_t *random)
 		task_start_anywhere(
 			&r->tasks[i], random, 64,
 			i < r->readers ? wait_to_read : wait_to_write, r);
-	while (crew_waiters(r->fd) < n)
+	while (t_waiters(r->fd) < n)
 		weft_yield();
 }
 

@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "support/waiters.h"
+
 static enum channel_kind some_kind(uint64_t *random)
 {
 	return (enum channel_kind)stress_below(random, CHANNEL_KINDS);
@@ -256,7 +258,7 @@ void play_close(uint64_t *random)
 	closed.fd = c.fd[0];
 	for (int i = 0; i < WAITERS; i++)
 		task_start_anywhere(&t[i], random, 16, wait_for_close, &closed);
-	while (crew_waiters(c.fd[0]) < WAITERS && !atomic_load(&play_stopped))
+	while (t_waiters(c.fd[0]) < WAITERS && !atomic_load(&play_stopped))
 		weft_yield();
 	if (atomic_load(&play_stopped)) {
 		/* Who has not begun must not find another's number. */
@@ -376,7 +378,7 @@ void play_serve(uint64_t *random)
 	for (int i = 0; i < CLIENTS; i++)
 		task_end(&clients[i]);
 	while (!atomic_load(&s.over) &&
-	       (s.accepted < CLIENTS || !crew_waiters(s.lfd)))
+	       (s.accepted < CLIENTS || !t_waiters(s.lfd)))
 		weft_yield();
 	MUST(weft_close(s.lfd) == 0);
 	task_end(&acceptor);

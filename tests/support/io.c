@@ -13,8 +13,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "io/source.h"
-
 /* --- places to call from --- */
 
 struct call {
@@ -208,21 +206,6 @@ const struct t_kind t_kinds[] = {
 const size_t t_kinds_count = sizeof t_kinds / sizeof *t_kinds;
 
 /* --- who waits --- */
-
-size_t t_waiters(int fd)
-{
-	struct wf_source *s;
-	size_t n = 0;
-
-	if (wf_source_find(fd, &s) < 0 || !s)
-		return 0;
-	spin_lock(&s->lock);
-	list_for_each (node, &s->waiters)
-		n++;
-	spin_unlock(&s->lock);
-	wf_source_leave(s);
-	return n;
-}
 
 void t_await_waiters(int fd, size_t n)
 {

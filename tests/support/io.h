@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "support/t.h"
+#include "support/waiters.h"
 #include "weft.h"
 
 /* Where calls that "any thread" may make are made from. */
@@ -58,8 +59,7 @@ struct t_kind {
 extern const struct t_kind t_kinds[];
 extern const size_t t_kinds_count;
 
-/* How many wait on a descriptor now, and: wait until so many do. */
-size_t t_waiters(int fd);
+/* Until so many wait on the descriptor. */
 void t_await_waiters(int fd, size_t n);
 
 /* The flags of an open file, to see that nobody has changed them. */
