@@ -3,7 +3,7 @@
 #
 # install.sh - install what is missing, and only that, after saying what.
 #
-#	sh tests/install.sh build|test|all|demo...
+#	sh tests/install.sh build|test|all|demo|peers...
 #
 # Whether something is there is found out by using it, so on a system without
 # apt-get this still tells what to install.  WEFT_INSTALL=0: tell, do not do it.
@@ -68,6 +68,16 @@ need_all() {
 	need qemu-user-static -- has qemu-aarch64-static
 }
 
+# What tests/bench/figures.py measures weft against.  redis-tools has the server
+# too, as redis-check-rdb, and unlike redis-server starts no service.
+need_peers() {
+	need_build
+	need golang-go -- has go
+	need cargo -- has cargo
+	need librust-tokio-dev -- ls -d /usr/share/cargo/registry/tokio-1.*
+	need redis-tools -- has redis-benchmark
+}
+
 need_demo() {
 	need_build
 	need wrk -- has wrk
@@ -94,8 +104,8 @@ install() {
 
 for what in "$@"; do
 	case $what in
-	build | test | all | demo) "need_$what" ;;
-	*) echo "usage: install.sh build|test|all|demo..." >&2 && exit 2 ;;
+	build | test | all | demo | peers) "need_$what" ;;
+	*) echo "usage: install.sh build|test|all|demo|peers..." >&2 && exit 2 ;;
 	esac
 done
 if [ -n "$missing" ]; then
