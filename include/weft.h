@@ -31,6 +31,7 @@
 #include "weft/time.h"
 #include "weft/runtime.h"
 #include "weft/fiber.h"
+#include "weft/sync.h"
 #include "weft/io.h"
 #include "weft/file.h"
 #include "weft/reader.h"

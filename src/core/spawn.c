@@ -136,7 +136,7 @@ static int sleep_for_end(struct weft_fiber *f, struct weft_fiber *me,
 	wait_begin(&wait, me, "join", (uintptr_t)f);
 	/* acquire [join-result] */
 	while (r == 0 && atom_load_acq(&f->joiner) != WF_DONE)
-		r = wf_wait_once(&wait, deadline);
+		r = wf_wait_once(&wait, deadline, false);
 	return r;
 }
 

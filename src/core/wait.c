@@ -8,6 +8,7 @@
 
 #include "core/gate.h"
 #include "core/sched.h"
+#include "core/self.h"
 #include "os/clock.h"
 
 bool wf_wait_claim(struct wf_node *node, struct wf_wakes *l)
@@ -25,23 +26,51 @@ bool wf_wait_claim(struct wf_node *node, struct wf_wakes *l)
 	return true;
 }
 
-void wf_wakes_fire(struct wf_wakes *l, struct wf_carrier *here)
+static struct weft_fiber *fire(struct wf_wait *w)
+{
+	struct weft_fiber *waiter = w->waiter;
+
+	/* release [wait-fired] */
+	atom_store_rel(&w->word, atom_load_rlx(&w->word) | WF_FIRED);
+	return waiter;
+}
+
+static void fire_all(struct wf_wakes *l, struct wf_carrier *here,
+		     void (*unpark)(struct weft_fiber *, struct wf_carrier *))
 {
 	struct wf_wait *w = l->first, *next;
 
 	for (; w; w = next) {
-		struct weft_fiber *waiter = w->waiter;
-		uint32_t claimed = atom_load_rlx(&w->word);
-
 		next = w->next;
-		/* release [wait-fired] */
-		atom_store_rel(&w->word, claimed | WF_FIRED);
-		if (here)
-			wf_unpark_here(waiter, here);
-		else
-			wf_unpark(waiter);
+		unpark(fire(w), here);
 	}
 	wakes_begin(l);
+}
+
+static void unpark(struct weft_fiber *f, struct wf_carrier *unused)
+{
+	(void)unused;
+	wf_unpark(f);
+}
+
+/* Behind those who wait for their turn already, and each other. */
+static void unpark_in_order(struct weft_fiber *f, struct wf_carrier *here)
+{
+	if (park_permit(f))
+		wf_sched_queue_here(f, here);
+}
+
+void wf_wakes_fire(struct wf_wakes *l, struct wf_carrier *here)
+{
+	struct weft_fiber *self = here || l->count < 2 ? NULL : wf_self();
+
+	if (self) {
+		carrier_enter(self->carrier);
+		fire_all(l, self->carrier, unpark_in_order);
+		carrier_leave(self->carrier);
+	} else {
+		fire_all(l, here, here ? wf_unpark_here : unpark);
+	}
 }
 
 bool wf_cancelled(struct weft_fiber *me)
@@ -164,12 +193,12 @@ int wf_wait_withdraw(struct wf_wait *w)
 	return sleep_until(w, WEFT_FOREVER, true);
 }
 
-int wf_wait_once(struct wf_wait *w, weft_time deadline)
+int wf_wait_once(struct wf_wait *w, weft_time deadline, bool shielded)
 {
 	int why;
 
 	arm(w, deadline);
-	why = reason(w, deadline, false);
+	why = reason(w, deadline, shielded);
 	if (why)
 		return why;
 	wf_park_for(w->waiter, w, deadline);

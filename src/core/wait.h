@@ -71,6 +71,11 @@ struct wf_node {
 	uint32_t want;  /* the object's own */
 };
 
+static inline struct wf_node *node_of(struct wf_link *link)
+{
+	return container_of(link, struct wf_node, link);
+}
+
 /* Claimed waits, to be fired when the lock is no longer held. */
 struct wf_wakes {
 	struct wf_wait *first, **last;
@@ -131,10 +136,10 @@ int wf_wait_sleep(struct wf_wait *w, weft_time deadline, bool shielded);
 int wf_wait_withdraw(struct wf_wait *w);
 
 /*
- * Like wf_wait_sleep() for a wait that nobody fires: sleep until unparked for
- * any reason.  Returns 0 after any wake.
+ * Like wf_wait_sleep() for a wait that may go on: sleep until unparked for any
+ * reason.  Returns 0 after any wake.
  */
-int wf_wait_once(struct wf_wait *w, weft_time deadline);
+int wf_wait_once(struct wf_wait *w, weft_time deadline, bool shielded);
 
 /*
  * What a call that may wait looks at first: 0, -ECANCELED, or -ETIMEDOUT if

@@ -27,9 +27,10 @@ HOUSE = [
     {"base": "cc atom check list rng spin sanitize"},
     {"os": "call feature clock futex cpu thread guard valgrind stack poll peek"},
     {"core": "self fiber timer mark life gate carrier runq inject inbox idle worker"
-             " park join sched waiter adopt wait sleep local spawn"
+             " park join sched waiter adopt wait select sleep local spawn"
              " scope"},
-    {"sync": "sem mutex cond rwlock once group notify chan select",
+    {"sync": "queue batch sem mutex cond rwlock once barrier latch group notify chan"
+             " oneshot broadcast watch",
      "io": "fdtab source offload attempt transfer file splice io message socket signal poll reader"
            " resolve net"},
     {"run": "print sample trace worker fault watch stats dump sentinel"

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * batch.c - see batch.h.
+ */
+#include "sync/batch.h"
+
+#include <errno.h>
+
+#include "core/self.h"
+#include "core/wait.h"
+
+#define LOCK    WF_BATCH_LOCK
+#define WAITERS WF_BATCH_WAITERS
+#define CLOSED  WF_BATCH_CLOSED
+#define ONE     WF_BATCH_ONE
+#define FLAGS   (ONE - 1)
+
+/* On the stack of who waits. */
+struct seat {
+	struct wf_wait wait;
+	struct wf_node node;
+	uint64_t want, held; /* still; already */
+	int result;
+};
+
+static struct seat *seat_of(struct wf_link *link)
+{
+	return container_of(node_of(link), struct seat, node);
+}
+
+/* --- the lock --- */
+
+/* Spin; the word then. */
+static WF_COLD uint64_t await_unlocked(struct wf_batch *b)
+{
+	uint64_t w;
+
+	while ((w = atom_load_rlx(&b->word)) & LOCK)
+		wf_cpu_relax();
+	return w;
+}
+
+/* Returns the word as it is without it. */
+static uint64_t lock(struct wf_batch *b)
+{
+	uint64_t w = atom_load_rlx(&b->word);
+
+	for (;;) {
+		if (unlikely(w & LOCK))
+			w = await_unlocked(b);
+		/* acquire [batch-locked], [batch-given] */
+		else if (atom_cas_acq(&b->word, &w, w | LOCK))
+			return w;
+	}
+}
+
+static void unlock(struct wf_batch *b, uint64_t w)
+{
+	/* release [batch-locked], [batch-given] */
+	atom_store_rel(&b->word, w);
+}
+
+/* --- context of these: the lock is held --- */
+
+static void grant(struct seat *s, uint64_t n)
+{
+	s->want -= n;
+	s->held += n;
+}
+
+/* End the wait of the first, who is out then; what it gives back. */
+static uint64_t dismiss(struct wf_batch *b, int result, struct wf_wakes *wakes)
+{
+	struct seat *s = seat_of(list_pop(&b->queue));
+	bool claimed = wf_wait_claim(&s->node, wakes);
+	uint64_t back = 0;
+
+	if (!claimed || result < 0) {
+		back = s->held;
+		s->held = 0;
+	}
+	if (claimed)
+		s->result = result;
+	return back;
+}
+
+/* Returns how many have found no taker. */
+static uint64_t hand_out(struct wf_batch *b, uint64_t n, struct wf_wakes *wakes)
+{
+	while (n && b->queue.head && wakes->count < WF_WAKES) {
+		struct seat *first = seat_of(b->queue.head);
+		uint64_t part = n < first->want ? n : first->want;
+
+		grant(first, part);
+		n -= part;
+		if (first->want == 0)
+			n += dismiss(b, 0, wakes);
+	}
+	return n;
+}
+
+/* --- take --- */
+
+int wf_batch_take(struct wf_batch *b, uint64_t n)
+{
+	uint64_t w = atom_load_rlx(&b->word);
+
+	for (;;) {
+		if (w & CLOSED)
+			return -EPIPE;
+		if (batch_free(w) < n)
+			return -EAGAIN;
+		if (unlikely(w & LOCK))
+			w = await_unlocked(b);
+		/* acquire [batch-given] */
+		else if (atom_cas_acq(&b->word, &w, w - n * ONE))
+			return 0;
+	}
+}
+
+/* --- wait --- */
+
+static void give_slowly(struct wf_batch *b, uint64_t n);
+
+/* The wait has ended by itself. */
+static void give_up(struct wf_batch *b, struct seat *s)
+{
+	uint64_t w = lock(b), back = s->held;
+
+	list_remove(&b->queue, &s->node.link);
+	if (list_empty(&b->queue))
+		w = (w & ~WAITERS) + back * ONE;
+	unlock(b, w);
+	if (w & WAITERS && back)
+		give_slowly(b, back);
+}
+
+/* 0, or -EAGAIN: we are in the queue. */
+static int join(struct wf_batch *b, struct seat *s)
+{
+	uint64_t w = lock(b);
+	int r = -EAGAIN;
+
+	if (w & CLOSED) {
+		r = -EPIPE;
+	} else if (batch_free(w) >= s->want) {
+		w -= s->want * ONE;
+		r = 0;
+	} else {
+		grant(s, batch_free(w));
+		list_push(&b->queue, &s->node.link);
+		w = (w & FLAGS) | WAITERS;
+	}
+	unlock(b, w);
+	return r;
+}
+
+static int wait_for(struct wf_batch *b, struct weft_fiber *me, uint64_t n,
+		    weft_time deadline, bool shielded, const char *what)
+{
+	struct seat s = {.node = {.wait = &s.wait}, .want = n};
+	int r;
+
+	wait_begin(&s.wait, me, what, (uintptr_t)b);
+	r = join(b, &s);
+	if (r != -EAGAIN)
+		return r;
+	r = wf_wait_sleep(&s.wait,
+			  shielded ? deadline : wf_wait_deadline(me, deadline),
+			  shielded);
+	if (r >= 0)
+		return s.result;
+	give_up(b, &s);
+	return r;
+}
+
+int wf_batch_acquire(struct wf_batch *b, uint64_t n, weft_time deadline,
+		     bool shielded, const char *what)
+{
+	struct weft_fiber *me = wf_waiter_begin();
+	int r = 0;
+
+	if (!me)
+		return -ENOMEM;
+	if (!shielded)
+		r = wf_wait_allowed(me);
+	if (r == 0)
+		r = wf_batch_take(b, n);
+	if (r == -EAGAIN)
+		r = wait_for(b, me, n, deadline, shielded, what);
+	wf_waiter_end(me);
+	return r;
+}
+
+/* --- give --- */
+
+static void give_slowly(struct wf_batch *b, uint64_t n)
+{
+	struct wf_wakes wakes;
+
+	wakes_begin(&wakes);
+	do {
+		uint64_t w = lock(b);
+
+		n = hand_out(b, n, &wakes);
+		if (list_empty(&b->queue)) {
+			w = (w & ~WAITERS) + n * ONE;
+			n = 0;
+		}
+		unlock(b, w);
+		wf_wakes_fire(&wakes, NULL);
+	} while (n);
+}
+
+int wf_batch_give(struct wf_batch *b, uint64_t n)
+{
+	uint64_t w = atom_load_rlx(&b->word);
+
+	while (!(w & WAITERS)) {
+		if (n > WF_BATCH_MAX || batch_free(w) > WF_BATCH_MAX - n)
+			return -EOVERFLOW;
+		if (unlikely(w & LOCK))
+			w = await_unlocked(b);
+		/* release [batch-given] */
+		else if (atom_cas_rel(&b->word, &w, w + n * ONE))
+			return 0;
+	}
+	if (n > WF_BATCH_MAX)
+		return -EOVERFLOW;
+	give_slowly(b, n);
+	return 0;
+}
+
+void wf_batch_close(struct wf_batch *b)
+{
+	struct wf_wakes wakes;
+	uint64_t w;
+
+	wakes_begin(&wakes);
+	do {
+		uint64_t back = 0;
+
+		w = lock(b) | CLOSED;
+		while (b->queue.head && wakes.count < WF_WAKES)
+			back += dismiss(b, -EPIPE, &wakes);
+		/* Free or not, nobody takes them any more. */
+		if (list_empty(&b->queue))
+			w &= ~WAITERS;
+		w += back * ONE;
+		unlock(b, w);
+		wf_wakes_fire(&wakes, NULL);
+	} while (w & WAITERS);
+}

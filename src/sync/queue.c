@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue.c - see queue.h.
+ */
+#include "sync/queue.h"
+
+#include "base/check.h"
+
+struct wf_seat *wf_queue_claim(struct wf_queue *q, int result,
+			       struct wf_wakes *wakes)
+{
+	struct wf_link *link;
+
+	while ((link = list_pop(&q->list))) {
+		struct wf_seat *s = seat_of(link);
+
+		q->count--;
+		if (!wf_wait_claim(&s->node, wakes))
+			continue;
+		s->result = result;
+		return s;
+	}
+	return NULL;
+}
+
+int wf_queue_wait(struct wf_queue *q, struct wf_seat *s, weft_time deadline,
+		  bool shielded)
+{
+	int r = wf_wait_sleep(&s->wait, deadline, shielded);
+
+	if (r >= 0)
+		return s->result;
+	spin_lock(&q->lock);
+	queue_leave(q, s);
+	spin_unlock(&q->lock);
+	return r;
+}
+
+void wf_queue_wake_all(struct wf_queue *q, int result)
+{
+	uint32_t left = UINT32_MAX;
+	struct wf_wakes wakes;
+
+	wakes_begin(&wakes);
+	do {
+		spin_lock(&q->lock);
+		if (left > q->count)
+			left = q->count;
+		while (left && wakes.count < WF_WAKES) {
+			left--;
+			wf_queue_claim(q, result, &wakes);
+		}
+		spin_unlock(&q->lock);
+		wf_wakes_fire(&wakes, NULL);
+	} while (left);
+}
+
+void wf_queue_check_empty(struct wf_queue *q, const char *what)
+{
+#ifdef WEFT_CHECKS
+	bool empty;
+
+	spin_lock(&q->lock);
+	empty = list_empty(&q->list);
+	spin_unlock(&q->lock);
+	if (!empty)
+		wf_panic("a %s is destroyed while somebody waits for it", what);
+#else
+	(void)q, (void)what;
+#endif
+}
