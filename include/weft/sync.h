@@ -43,7 +43,7 @@ WEFT_BEGIN
  * find the mutex free until that one has risen, because to keep it for a
  * sleeper would cost everybody a switch each time; but if it comes too late it
  * is handed the mutex by the next unlock.  So whoever waits first in the queue
- * is passed only by those who come while it rises, and sleeps once more at most.
+ * is passed only by those who come while it rises, and sleeps only once more.
  * (As in Go's sync.Mutex, and Pizlo, "Locking in WebKit", 2016; but there time
  * decides when to hand over.)
  *
