@@ -32,6 +32,8 @@
 #include "weft/runtime.h"
 #include "weft/fiber.h"
 #include "weft/sync.h"
+#include "weft/select.h"
+#include "weft/chan.h"
 #include "weft/io.h"
 #include "weft/file.h"
 #include "weft/reader.h"

@@ -39,6 +39,16 @@ void wf_sched_leave(struct weft_fiber *self, wf_departure then);
 void wf_sched_yield(struct weft_fiber *self);
 
 /*
+ * One operation has been done at once: yield when the fiber's budget of them is
+ * spent.  `self` may be NULL: a thread has none.
+ */
+static inline void sched_spend(struct weft_fiber *self)
+{
+	if (self && unlikely(--self->carrier->budget == 0))
+		wf_sched_yield(self);
+}
+
+/*
  * Leave for good; `self` and its stack are freed on arrival.
  * Context: fiber, whose function has returned `result`.
  */

@@ -185,12 +185,7 @@ int wf_wait_sleep(struct wf_wait *w, weft_time deadline, bool shielded)
 
 int wf_wait_withdraw(struct wf_wait *w)
 {
-	uint32_t waiting = WF_WAITING;
-
-	/* acquire [wait-claim] */
-	if (atom_cas_ar(&w->word, &waiting, WF_SELF))
-		return 0;
-	return sleep_until(w, WEFT_FOREVER, true);
+	return wait_withdraw(w) ? 0 : sleep_until(w, WEFT_FOREVER, true);
 }
 
 int wf_wait_once(struct wf_wait *w, weft_time deadline, bool shielded)

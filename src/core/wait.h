@@ -135,6 +135,15 @@ int wf_wait_sleep(struct wf_wait *w, weft_time deadline, bool shielded);
  */
 int wf_wait_withdraw(struct wf_wait *w);
 
+/* The same, for its waiter under a lock: false, somebody has claimed it. */
+static inline bool wait_withdraw(struct wf_wait *w)
+{
+	uint32_t waiting = WF_WAITING;
+
+	/* acquire [wait-claim] */
+	return atom_cas_ar(&w->word, &waiting, WF_SELF);
+}
+
 /*
  * Like wf_wait_sleep() for a wait that may go on: sleep until unparked for any
  * reason.  Returns 0 after any wake.

@@ -9,15 +9,21 @@
 
 #define FRAME_LINES 14
 
-struct weft_fiber *wf_waiter_begin(void)
+struct weft_fiber *wf_waiter_fiber(void)
 {
 	struct weft_fiber *me = wf_self();
 
-	if (me) {
-		if (unlikely(fiber_kind(me) == WF_LOOP))
-			wf_panic("a call that waits, where no fiber runs");
+	if (me && unlikely(fiber_kind(me) == WF_LOOP))
+		wf_panic("a call that waits, where no fiber runs");
+	return me;
+}
+
+struct weft_fiber *wf_waiter_begin(void)
+{
+	struct weft_fiber *me = wf_waiter_fiber();
+
+	if (me)
 		return me;
-	}
 	me = wf_fiber_alloc(NULL);
 	if (!me)
 		return NULL;

@@ -8,9 +8,14 @@
 #include "core/park.h"
 
 /*
+ * The calling fiber; NULL on a thread.  Aborts in a worker's own context, which
+ * must not block.
+ */
+struct weft_fiber *wf_waiter_fiber(void);
+
+/*
  * The handle by which the caller waits: its own if it is a fiber, else one
- * that is borrowed until wf_waiter_end(); NULL without memory.  Aborts in a
- * worker's own context, which must not block.
+ * that is borrowed until wf_waiter_end(); NULL without memory.
  */
 struct weft_fiber *wf_waiter_begin(void);
 void wf_waiter_end(struct weft_fiber *me);

@@ -19,15 +19,9 @@ bool wf_blocks(struct wf_source *s)
 	return !s->nonblock && !(wf_call(fcntl, s->fd, F_GETFL) & O_NONBLOCK);
 }
 
-static inline void spend(struct weft_fiber *self)
-{
-	if (self && --self->carrier->budget == 0)
-		wf_sched_yield(self);
-}
-
 void wf_budget_spend(void)
 {
-	spend(wf_self());
+	sched_spend(wf_self());
 }
 
 /* False: not yet, wait. */
@@ -105,7 +99,7 @@ long wf_attempt_step(struct wf_source *s, struct wf_attempt *a)
 
 	if (likely(n == 0)) {
 		n = repeat(s, a, self, direction(a));
-		spend(self);
+		sched_spend(self);
 	}
 	return n;
 }
@@ -146,6 +140,6 @@ long wf_attempt(int fd, struct wf_attempt *a)
 		return n;
 	n = repeat(s, a, self, direction(a));
 	wf_source_leave(s);
-	spend(self);
+	sched_spend(self);
 	return n;
 }

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * select.c - see select.h.
+ */
+#include "core/select.h"
+
+#include <errno.h>
+
+#include "core/sched.h"
+#include "os/clock.h"
+
+struct selection {
+	struct weft_case *cases;
+	size_t count;
+	struct wf_wait wait;
+};
+
+static size_t anywhere(struct weft_fiber *me, size_t count)
+{
+	struct wf_rng seed = {.state = (uint64_t)wf_clock_now()};
+	struct wf_rng *rng = &seed;
+	struct wf_worker *w = NULL;
+	size_t i;
+
+	if (count < 2)
+		return 0;
+	if (fiber_kind(me) != WF_THREAD) {
+		w = carrier_enter(me->carrier);
+		rng = w ? &w->rng : rng;
+	}
+	i = rng_below(rng, (uint32_t)count);
+	if (fiber_kind(me) != WF_THREAD)
+		carrier_leave(me->carrier);
+	return i;
+}
+
+/* The index of one that could be done, or -EAGAIN. */
+static int attempt_all(struct selection *s, struct weft_fiber *me)
+{
+	size_t i = anywhere(me, s->count);
+
+	for (size_t n = s->count; n; n--) {
+		if (s->cases[i].kind_->attempt(&s->cases[i]))
+			return (int)i;
+		i = i + 1 < s->count ? i + 1 : 0;
+	}
+	return -EAGAIN;
+}
+
+/* How many have been linked; *last is what came of the last one. */
+static size_t link_all(struct selection *s, enum wf_linked *last)
+{
+	size_t i;
+
+	*last = WF_LINKED;
+	for (i = 0; i < s->count && *last == WF_LINKED; i++) {
+		struct weft_case *c = &s->cases[i];
+
+		*case_node(c) = (struct wf_node){.wait = &s->wait,
+						 .index = (uint32_t)i};
+		*last = c->kind_->link(c);
+	}
+	return i;
+}
+
+/* Returns the index of the case that has been done, -EAGAIN, or an error. */
+static int wait_for_any(struct selection *s, struct weft_fiber *me,
+			weft_time deadline)
+{
+	enum wf_linked last;
+	size_t linked;
+	int r;
+
+	wait_begin(&s->wait, me, "select", s->count);
+	linked = link_all(s, &last);
+	if (last == WF_DONE)
+		r = (int)linked - 1;
+	else if (last == WF_NOT_DONE)
+		r = -EAGAIN;
+	else
+		r = wf_wait_sleep(&s->wait,
+				  last == WF_LOST
+					  ? WEFT_FOREVER
+					  : wf_wait_deadline(me, deadline),
+				  last == WF_LOST);
+	for (size_t i = 0; i < linked; i++)
+		s->cases[i].kind_->unlink(&s->cases[i]);
+	if (r < 0 || last == WF_DONE || !s->cases[r].kind_->settle)
+		return r;
+	return s->cases[r].kind_->settle(&s->cases[r]) ? r : -EAGAIN;
+}
+
+int weft_select_until(struct weft_case *cases, size_t count, weft_time deadline)
+{
+	struct selection s = {.cases = cases, .count = count};
+	struct weft_fiber *me = wf_waiter_begin();
+	int r;
+
+	if (!me)
+		return -ENOMEM;
+	r = wf_wait_allowed(me);
+	if (r == 0) {
+		do {
+			r = attempt_all(&s, me);
+			if (r == -EAGAIN)
+				r = wait_for_any(&s, me, deadline);
+		} while (r == -EAGAIN);
+		sched_spend(wf_waiter_fiber());
+	}
+	wf_waiter_end(me);
+	return r;
+}
+
+int weft_select(struct weft_case *cases, size_t count)
+{
+	return weft_select_until(cases, count, WEFT_FOREVER);
+}
+
+int weft_try_select(struct weft_case *cases, size_t count)
+{
+	struct selection s = {.cases = cases, .count = count};
+	struct weft_fiber *me = wf_waiter_begin();
+	int r;
+
+	if (!me)
+		return -ENOMEM;
+	r = attempt_all(&s, me);
+	wf_waiter_end(me);
+	return r;
+}
