@@ -31,6 +31,7 @@
 #include "weft/time.h"
 #include "weft/runtime.h"
 #include "weft/fiber.h"
+#include "weft/scope.h"
 #include "weft/sync.h"
 #include "weft/select.h"
 #include "weft/chan.h"

@@ -3,8 +3,9 @@
  * spin.h - the lock under everything: held for a bounded number of
  * instructions, never across a switch or a wake.
  *
- * Order of taking, outermost first: a source, a timer wheel, a wait queue, the
- * pool of stacks, the injection queue.  Zero is unlocked.
+ * Order of taking, outermost first: a source, a scope, one nested in it, a
+ * timer wheel, a wait queue, the pool of stacks, the injection queue.  Zero is
+ * unlocked.
  *
  * [spin-held] what one holder wrote, the next one sees.
  */

@@ -123,6 +123,8 @@ void wf_adopt_end(struct wf_adoption *a)
 {
 	if (a->life.at_end)
 		a->life.at_end(a->fiber);
+	if (a->fiber->scope)
+		wf_life_left_open(a->fiber);
 	wf_timer_disarm(&a->life.timer);
 	wf_sched_leave(a->fiber, wake_orphan);
 	wf_self_set(NULL);

@@ -64,9 +64,12 @@ struct weft_fiber {
 	uint32_t shield;          /* owner */
 	uint32_t pins;            /* owner; see WF_PINNED_FOR_LIFE */
 	_Atomic uint32_t due;     /* atomic: of its timer, see timer.h */
-	struct wf_scope *scope;   /* owner */
-	weft_time deadline;       /* owner: of the scope */
-	const char *name;         /* owner */
+	struct wf_scope *scope;   /* owner: the innermost it is in, or NULL */
+	union {
+		weft_time deadline; /* owner: of the scope */
+		int *result; /* birth, of a scope's child, until it starts */
+	};
+	const char *name; /* owner */
 } WF_ALIGNED(WF_CACHE_LINE);
 
 _Static_assert(sizeof(struct weft_fiber) <= 128, "a handle is two lines");

@@ -28,6 +28,7 @@ static void reset(struct wf_life *life)
 	life->at_end = NULL;
 	life->more_locals = NULL;
 	life->more_count = 0;
+	life->home = NULL;
 	life->name[0] = '\0';
 	memset(life->locals, 0, sizeof life->locals);
 }
@@ -94,6 +95,12 @@ void wf_life_end(const struct weft_fiber *f)
 	wf_life_check(f);
 	if (wf_marks_on() && f->life->stack)
 		wf_mark_end(f, f->life->stack);
+}
+
+_Noreturn WF_COLD void wf_life_left_open(const struct weft_fiber *f)
+{
+	wf_panic("fiber '%s' (entry %p) has ended with a scope open",
+		 wf_life_name(f), (void *)(uintptr_t)f->entry);
 }
 
 const char *wf_life_name(const struct weft_fiber *f)

@@ -16,6 +16,7 @@
 #define WF_LIFE_H
 
 #include "base/sanitize.h"
+#include "core/kin.h"
 #include "core/timer.h"
 
 #define WF_NAME_SIZE     32
@@ -34,6 +35,9 @@ struct wf_life {
 	void (*at_end)(struct weft_fiber *f); /* local.c, once there are any */
 	struct wf_local_slot *more_locals;    /* beyond the inline ones */
 	uint32_t more_count;
+	struct wf_scope *home;   /* whose child it is, or NULL; see kin.h */
+	int *result;             /* of a child: where it goes, or NULL */
+	struct wf_member member; /* of a child: in its home */
 	char name[WF_NAME_SIZE]; /* if set by weft_set_name() */
 	struct wf_local_slot locals[WF_LOCALS_INLINE];
 };
@@ -52,6 +56,9 @@ void wf_life_check(const struct weft_fiber *f);
 
 /* The same at the end, when it is also seen how deep it has been. */
 void wf_life_end(const struct weft_fiber *f);
+
+/* Abort, as it ends while a scope is open that it has begun. */
+_Noreturn void wf_life_left_open(const struct weft_fiber *f);
 
 /* "" if it has none. */
 const char *wf_life_name(const struct weft_fiber *f);

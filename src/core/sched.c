@@ -385,10 +385,21 @@ static _Noreturn SAN_REAL_LOCALS void leave_for_good(struct weft_fiber *self,
 	__builtin_unreachable();
 }
 
+static WF_NOINLINE void leave_home(struct weft_fiber *self, void *result)
+{
+	struct wf_scope *home = self->life->home;
+
+	if (self->scope != home)
+		wf_life_left_open(self);
+	home->kin->leave(self, result);
+}
+
 static void end(struct weft_fiber *self, void *result)
 {
 	if (self->life->at_end)
 		self->life->at_end(self);
+	if (unlikely(self->scope))
+		leave_home(self, result);
 	wf_timer_disarm(&self->life->timer);
 	if (unlikely(self->checked))
 		wf_life_end(self);
@@ -434,6 +445,13 @@ static struct weft_fiber *succeed(struct weft_fiber *self, void *result)
 	return next;
 }
 
+static inline void *run(struct weft_fiber *self)
+{
+	if (unlikely(self->scope))
+		return self->scope->kin->run(self);
+	return self->entry(self->value);
+}
+
 static void main_of_fiber(void *arrived)
 {
 	struct wf_message *message = arrived;
@@ -441,5 +459,5 @@ static void main_of_fiber(void *arrived)
 
 	wf_arrive(self, message);
 	for (;;)
-		self = succeed(self, self->entry(self->value));
+		self = succeed(self, run(self));
 }

@@ -33,7 +33,7 @@ static bool valid(const struct weft_attr *attr)
 }
 
 static void fill(struct weft_fiber *f, const struct weft_attr *attr, weft_fn fn,
-		 void *arg)
+		 void *arg, const struct wf_home *home)
 {
 	atom_store_rlx(&f->kind, WF_NATIVE);
 	f->own_base = false;
@@ -48,6 +48,10 @@ static void fill(struct weft_fiber *f, const struct weft_attr *attr, weft_fn fn,
 	f->pinned = NULL;
 	f->scope = NULL;
 	f->deadline = WEFT_FOREVER;
+	if (unlikely(home)) {
+		f->scope = home->scope;
+		f->result = home->result;
+	}
 	f->name = attr ? attr->name : NULL;
 	if (attr && attr->pin) {
 		f->pinned = &wf_runtime.workers[attr->pin - 1];
@@ -55,9 +59,13 @@ static void fill(struct weft_fiber *f, const struct weft_attr *attr, weft_fn fn,
 	}
 }
 
-/* `w` is the caller's worker, NULL if it has none. */
+/*
+ * `home` is NULL if it is no child; `w` is the caller's worker, NULL if it has
+ * none.
+ */
 static int spawn(struct weft_fiber **handle, const struct weft_attr *attr,
-		 weft_fn fn, void *arg, struct wf_worker *w)
+		 weft_fn fn, void *arg, const struct wf_home *home,
+		 struct wf_worker *w)
 {
 	int class = class_of(attr), r;
 	struct weft_fiber *f;
@@ -71,7 +79,7 @@ static int spawn(struct weft_fiber **handle, const struct weft_attr *attr,
 		return -ENOMEM;
 	}
 	f->class = (uint8_t) class;
-	fill(f, attr, fn, arg);
+	fill(f, attr, fn, arg, home);
 	atom_store_rlx(&f->joiner, handle ? 0 : WF_DETACHED);
 	if (handle)
 		*handle = f;
@@ -86,24 +94,25 @@ static int spawn(struct weft_fiber **handle, const struct weft_attr *attr,
 int wf_spawn_first(struct weft_fiber **handle, const struct weft_attr *attr,
 		   weft_fn fn, void *arg)
 {
-	return spawn(handle, attr, fn, arg, NULL);
+	return spawn(handle, attr, fn, arg, NULL, NULL);
 }
 
 static int spawn_from_outside(struct weft_fiber **handle,
 			      const struct weft_attr *attr, weft_fn fn,
-			      void *arg)
+			      void *arg, const struct wf_home *home)
 {
 	int r;
 
 	if (!wf_gate_enter())
 		return -ESRCH;
-	r = valid(attr) ? spawn(handle, attr, fn, arg, NULL) : -EINVAL;
+	r = valid(attr) ? spawn(handle, attr, fn, arg, home, NULL) : -EINVAL;
 	wf_sched_leave_gate();
 	return r;
 }
 
-int weft_spawn(struct weft_fiber **handle, const struct weft_attr *attr,
-	       weft_fn fn, void *arg)
+static inline int spawn_anywhere(struct weft_fiber **handle,
+				 const struct weft_attr *attr, weft_fn fn,
+				 void *arg, const struct wf_home *home)
 {
 	struct weft_fiber *self = wf_self();
 	struct wf_worker *w;
@@ -112,16 +121,28 @@ int weft_spawn(struct weft_fiber **handle, const struct weft_attr *attr,
 	if (unlikely(!fn))
 		return -EINVAL;
 	if (unlikely(!self))
-		return spawn_from_outside(handle, attr, fn, arg);
+		return spawn_from_outside(handle, attr, fn, arg, home);
 	if (unlikely(!valid(attr)))
 		return -EINVAL;
 	w = carrier_enter(self->carrier);
-	r = spawn(handle, attr, fn, arg, w);
+	r = spawn(handle, attr, fn, arg, home, w);
 	carrier_leave(self->carrier);
 	/* Without a worker it takes the long way round: get one again. */
 	if (unlikely(!w))
 		wf_sched_yield(self);
 	return r;
+}
+
+int weft_spawn(struct weft_fiber **handle, const struct weft_attr *attr,
+	       weft_fn fn, void *arg)
+{
+	return spawn_anywhere(handle, attr, fn, arg, NULL);
+}
+
+int wf_spawn_child(const struct wf_home *home, const struct weft_attr *attr,
+		   weft_fn fn, void *arg)
+{
+	return spawn_anywhere(NULL, attr, fn, arg, home);
 }
 
 /* --- join, see join.h --- */

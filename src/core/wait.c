@@ -76,7 +76,8 @@ void wf_wakes_fire(struct wf_wakes *l, struct wf_carrier *here)
 bool wf_cancelled(struct weft_fiber *me)
 {
 	return !me->shield && (atom_load_rlx(&me->cancel) ||
-			       atom_load_rlx(&wf_runtime.stopping));
+			       atom_load_rlx(&wf_runtime.stopping) ||
+			       (me->scope && scope_cancelled(me->scope)));
 }
 
 int wf_wait_allowed(struct weft_fiber *me)

@@ -156,7 +156,7 @@ int wf_wait_once(struct wf_wait *w, weft_time deadline, bool shielded);
  */
 int wf_wait_allowed(struct weft_fiber *me);
 
-/* Whether the fiber is cancelled, and not shielded. */
+/* Whether the fiber, its scope or the runtime is, and it is not shielded. */
 bool wf_cancelled(struct weft_fiber *me);
 
 /* The nearer one of a call's deadline and the scope's. */

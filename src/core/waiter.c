@@ -28,6 +28,7 @@ struct weft_fiber *wf_waiter_begin(void)
 	if (!me)
 		return NULL;
 	atom_store_rlx(&me->kind, WF_THREAD);
+	me->scope = NULL;
 	me->deadline = WEFT_FOREVER;
 	me->shield = 0;
 	atom_store_rlx(&me->cancel, 0);

@@ -26,7 +26,7 @@ HOUSE = [
     {"arch": "arch context"},
     {"base": "cc atom check list rng spin sanitize"},
     {"os": "call feature clock futex cpu thread guard valgrind stack poll peek"},
-    {"core": "self fiber timer mark life gate carrier runq inject inbox idle worker"
+    {"core": "self fiber kin timer mark life gate carrier runq inject inbox idle worker"
              " park join sched waiter adopt wait select sleep local spawn"
              " scope"},
     {"sync": "queue batch sem mutex cond rwlock once barrier latch group notify chan"
