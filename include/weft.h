@@ -41,6 +41,7 @@
 #include "weft/net.h"
 #include "weft/blocking.h"
 #include "weft/signal.h"
+#include "weft/process.h"
 #include "weft/stats.h"
 
 #endif

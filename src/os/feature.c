@@ -24,6 +24,7 @@
 #define RESOLVE_CACHED_     0x20
 
 static bool found[WF_FEATURES];
+static bool probed;
 
 static long install(void *page, size_t size)
 {
@@ -108,6 +109,19 @@ static bool probe_openat2(void)
 	return fd >= 0 || fd == -EMFILE || fd == -ENFILE;
 }
 
+static bool probe_pidfd(void)
+{
+#ifdef SYS_pidfd_open
+	long fd = wf_call(pidfd_open, wf_call(getpid), 0);
+
+	if (fd >= 0)
+		wf_call(close, fd);
+	return fd >= 0 || fd == -EMFILE || fd == -ENFILE;
+#else
+	return false;
+#endif
+}
+
 static const struct {
 	const char *name;
 	bool (*probe)(void);
@@ -119,6 +133,7 @@ static const struct {
 	[WF_MEMBARRIER] = {"membarrier", probe_membarrier},
 	[WF_FSGSBASE] = {"fsgsbase", probe_fsgsbase},
 	[WF_OPENAT2] = {"openat2", probe_openat2},
+	[WF_PIDFD] = {"pidfd", probe_pidfd},
 };
 
 /* The feature of that name, WF_FEATURES if there is none. */
@@ -156,12 +171,13 @@ int wf_feature_probe(void)
 
 	if (without && !read_list(without, hidden)) {
 		wf_say("WEFT_WITHOUT=%s: not words of guard,mprotect,nowait,"
-		       "epoll_pwait2,membarrier,fsgsbase",
+		       "epoll_pwait2,membarrier,fsgsbase,openat2,pidfd",
 		       without);
 		return -EINVAL;
 	}
 	for (int i = 0; i < WF_FEATURES; i++)
 		found[i] = !hidden[i] && features[i].probe();
+	probed = true;
 	wf_base_fast = found[WF_FSGSBASE];
 	return 0;
 }
@@ -169,6 +185,11 @@ int wf_feature_probe(void)
 bool wf_feature(enum wf_feature f)
 {
 	return found[f];
+}
+
+bool wf_feature_lacks(enum wf_feature f)
+{
+	return probed && !found[f];
 }
 
 void wf_membarrier(void)

@@ -18,6 +18,7 @@ enum wf_feature {
 	WF_MEMBARRIER, /* "membarrier": private expedited, 4.14 */
 	WF_FSGSBASE,   /* "fsgsbase": FS written without the kernel, 5.9 */
 	WF_OPENAT2,    /* "openat2": RESOLVE_CACHED, 5.12 */
+	WF_PIDFD,      /* "pidfd": a process as a descriptor, 5.3 */
 	WF_FEATURES
 };
 
@@ -28,6 +29,9 @@ enum wf_feature {
 int wf_feature_probe(void);
 
 bool wf_feature(enum wf_feature f);
+
+/* Whether it is known not to be there: before the first look nothing is. */
+bool wf_feature_lacks(enum wf_feature f);
 
 /*
  * Every thread of this process has executed a full fence when it returns; the

@@ -19,6 +19,7 @@
 #include "core/spawn.h"
 #include "core/worker.h"
 #include "io/offload.h"
+#include "io/process.h"
 #include "io/source.h"
 #include "os/cpu.h"
 #include "os/feature.h"
@@ -335,6 +336,7 @@ static void forget_in_child(void)
 	wf_fiber_forget();
 	wf_source_forget_all();
 	wf_offload_forget();
+	wf_process_forget();
 	wf_sentinel_forget();
 	wf_watch_forget();
 	memset(&wf_runtime, 0, sizeof wf_runtime);

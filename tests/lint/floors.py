@@ -31,8 +31,8 @@ HOUSE = [
              " scope"},
     {"sync": "queue batch sem mutex cond rwlock once barrier latch group notify chan"
              " oneshot broadcast watch",
-     "io": "fdtab source offload attempt transfer file splice io message socket signal poll reader"
-           " resolve net"},
+     "io": "fdtab source offload attempt transfer file splice io message socket signal process"
+           " poll reader resolve net"},
     {"run": "print sample trace worker fault watch stats dump sentinel"
             " runtime"},
     {"posix": ""},

@@ -10,6 +10,7 @@
 #include <linux/futex.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -54,6 +55,11 @@ static bool blocks(const struct call *c)
 	return flags >= 0 && !(flags & O_NONBLOCK);
 }
 
+static bool duplicates(const struct call *c)
+{
+	return c->args[1] == F_DUPFD_CLOEXEC;
+}
+
 static const struct {
 	long number;
 	bool (*when)(const struct call *c); /* NULL: always */
@@ -90,6 +96,10 @@ static const struct {
 	{SYS_pipe2, NULL, {EMFILE, ENFILE}},
 	{SYS_mprotect, NULL, {ENOMEM}},
 	{SYS_signalfd4, NULL, {EMFILE, ENFILE, ENOMEM}},
+	{SYS_fcntl, duplicates, {EMFILE}},
+#ifdef SYS_pidfd_open
+	{SYS_pidfd_open, NULL, {EMFILE, ENFILE, ENOMEM}},
+#endif
 	{SYS_recvmmsg, NULL, {ENOMEM, EINTR}},
 	{SYS_sendmmsg, NULL, {ENOBUFS, ENOMEM, EINTR}},
 	{SYS_sendfile, NULL, {EIO, ENOMEM, EINTR}},
@@ -99,6 +109,7 @@ static const struct {
 	{FAIL_MALLOC, NULL, {ENOMEM}},
 	{FAIL_THREAD, NULL, {EAGAIN, ENOMEM}},
 	{FAIL_RESOLVE, NULL, {ENOMEM, EMFILE}},
+	{FAIL_SPAWN, NULL, {EAGAIN, ENOMEM}},
 };
 
 /* What a signal may interrupt; close is, and has closed all the same. */
@@ -566,4 +577,25 @@ int __wrap_getaddrinfo(const char *host, const char *service,
 		return __real_getaddrinfo(host, service, hints, result);
 	errno = error;
 	return error == ENOMEM ? EAI_MEMORY : EAI_SYSTEM;
+}
+
+int __real_posix_spawnp(pid_t *pid, const char *name,
+			const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attributes, char *const argv[],
+			char *const env[]);
+int __wrap_posix_spawnp(pid_t *pid, const char *name,
+			const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attributes, char *const argv[],
+			char *const env[]);
+
+int __wrap_posix_spawnp(pid_t *pid, const char *name,
+			const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attributes, char *const argv[],
+			char *const env[])
+{
+	int error = decide_other(FAIL_SPAWN);
+
+	return error ? error
+		     : __real_posix_spawnp(pid, name, actions, attributes, argv,
+					   env);
 }

@@ -27,6 +27,7 @@ enum fail_other {
 	FAIL_MALLOC,      /* and calloc, aligned_alloc, pthread_atfork */
 	FAIL_THREAD,      /* pthread_create */
 	FAIL_RESOLVE,     /* getaddrinfo */
+	FAIL_SPAWN,       /* posix_spawnp */
 	FAIL_CALLS
 };
 

@@ -388,6 +388,45 @@ static int read_lines(size_t which)
 	return r;
 }
 
+/* One that runs is told; one that does not is gone. */
+static int converse_with(struct weft_process *p)
+{
+	char buf[sizeof words] = "";
+	int r = weft_write_all(p->in, words, sizeof words, NULL);
+
+	if (r == 0)
+		r = weft_read_full(p->out, buf, sizeof buf, NULL);
+	T_CHECK(r < 0 || memcmp(buf, words, sizeof words) == 0);
+	T_CHECK(weft_close(p->in) == 0);
+	T_CHECK(weft_close(p->out) == 0);
+	return r;
+}
+
+static int program(size_t which)
+{
+	static const struct weft_process_options o = {
+		.in.to = WEFT_STDIO_PIPE,
+		.out.to = WEFT_STDIO_PIPE,
+		.err.to = WEFT_STDIO_NULL,
+		.dir = "/",
+	};
+	const char *argv[] = {"cat", NULL};
+	struct weft_process p;
+	int r = weft_process_spawn(&p, argv, &o), waited;
+
+	(void)which;
+	if (r == 0) {
+		r = converse_with(&p);
+		waited = weft_process_wait(&p, NULL);
+		if (waited < 0)
+			T_CHECK(weft_process_wait(&p, NULL) == 0);
+		if (r == 0)
+			r = waited;
+	}
+	T_CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+	return r;
+}
+
 static int resolve(size_t which)
 {
 	static const char *const hosts[] = {"127.0.0.1", "localhost"};
@@ -683,6 +722,8 @@ static struct scenario scenarios[] = {
 	{"resolve, alone", 0, resolve, 1},
 	{"many messages, alone", 0, many_messages, 0},
 	{"signal, alone", 0, wait_for_signal, 0},
+	{"program", 1, program, 0},
+	{"program, alone", 0, program, 0},
 	{"poll", 1, poll_many, 0},
 	{"poll, from a thread", 1, poll_from_thread, 0},
 	{"reader", 1, read_lines, 0},
@@ -951,8 +992,8 @@ ParameterizedTestParameters(failing, what_is_done_first_on_an_old_kernel)
 
 ParameterizedTest(size_t *row, failing, what_is_done_first_on_an_old_kernel)
 {
-	setenv("WEFT_WITHOUT", "guard,nowait,epoll_pwait2,membarrier,openat2",
-	       1);
+	setenv("WEFT_WITHOUT",
+	       "guard,nowait,epoll_pwait2,membarrier,openat2,pidfd", 1);
 	each_call(life_of(*row), live_here);
 }
 

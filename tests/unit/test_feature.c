@@ -37,7 +37,7 @@ Test(feature, an_empty_list_hides_nothing)
 Test(feature, all_of_them_can_be_hidden)
 {
 	cr_assert_eq(probe_without("guard,mprotect,nowait,epoll_pwait2,"
-				   "membarrier,fsgsbase,openat2"),
+				   "membarrier,fsgsbase,openat2,pidfd"),
 		     0);
 }
 
@@ -52,7 +52,7 @@ ParameterizedTestParameters(feature, hiding_one_hides_only_that)
 		{"guard", WF_GUARD},           {"mprotect", WF_MPROTECT},
 		{"nowait", WF_NOWAIT},         {"epoll_pwait2", WF_EPOLL_NANO},
 		{"membarrier", WF_MEMBARRIER}, {"fsgsbase", WF_FSGSBASE},
-		{"openat2", WF_OPENAT2},
+		{"openat2", WF_OPENAT2},       {"pidfd", WF_PIDFD},
 	};
 
 	return cr_make_param_array(struct row, rows, WF_FEATURES);
