@@ -48,6 +48,8 @@ need_test() {
 	need pkg-config -- has pkg-config
 	need libcriterion-dev -- pkg-config --exists criterion
 	need gdb -- has gdb
+	# Debian's has the server too, as redis-check-rdb, and starts nothing.
+	need redis-tools -- has redis-benchmark
 	if ! has clang-format-14; then
 		need clang-format-14 -- clang_format_is_14
 	fi

@@ -676,15 +676,17 @@ class Httpd(StreamCase):
                          "No such file or directory\n")
 
 
-def main():
+def main(cases=None):
+    """`cases`: by the names of programs; those above, unless given."""
     global PROGRAM
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     PROGRAM = os.path.abspath(sys.argv.pop(1))
     if "mprotect" in os.environ.get("WEFT_WITHOUT", "").split(","):
         os.environ["WEFT_GUARD"] = "canary"  # asked for, it is not news
-    cases = {"hello": Hello, "timeout": Timeout, "echo": Echo, "proxy": Proxy,
-             "udp_echo": UdpEcho, "httpd": Httpd}
+    cases = cases or {
+        "hello": Hello, "timeout": Timeout, "echo": Echo, "proxy": Proxy,
+        "udp_echo": UdpEcho, "httpd": Httpd}
     case = cases[os.path.basename(PROGRAM)]
     loader = unittest.TestLoader()
     if len(sys.argv) > 1:
