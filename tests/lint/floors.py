@@ -27,7 +27,7 @@ HOUSE = [
     {"base": "cc atom check list rng spin sanitize"},
     {"os": "call feature clock futex cpu thread guard valgrind stack poll peek"},
     {"core": "self fiber kin timer mark life gate carrier runq inject inbox idle worker"
-             " park join sched waiter adopt wait select sleep local spawn"
+             " park join sched waiter adopt wait select sleep ticker local spawn"
              " scope"},
     {"sync": "queue batch sem mutex cond rwlock once barrier latch group notify chan"
              " oneshot broadcast watch",
