@@ -34,14 +34,16 @@ check_packages() {
 }
 
 build_go() {
-	GOCACHE="$out/go-cache" GO111MODULE=off GOFLAGS= \
+	GOCACHE="$out/go-cache" GO111MODULE=off GOFLAGS='' \
 		go build -o "$out/go_peer" "$here/peer.go"
 }
 
-# In a copy: cargo writes its lock file beside what it builds.
+# In a copy: cargo writes its lock file beside what it builds; one of another
+# version of cargo it may not read.
 build_tokio() {
 	mkdir -p "$out/tokio/.cargo"
 	cp -R "$here/tokio/." "$out/tokio"
+	rm -f "$out/tokio/Cargo.lock"
 	cat >"$out/tokio/.cargo/config.toml" <<-END
 		[source.crates-io]
 		replace-with = "debian"

@@ -8,7 +8,7 @@
 //	mutex.alone, mutex.8    lock and unlock, by one and by eight goroutines
 //
 // Measures what chan.c, pingpong.c and mutex.c measure of weft, under the same
-// names; `.w2` is with two processors.
+// names; `.w2` is with two processors.  A NAME measures those that begin with it.
 package main
 
 import (
@@ -17,12 +17,13 @@ import (
 	"os"
 	"runtime"
 	"sort"
+	"strings"
 	"sync"
 	"time"
 )
 
 const (
-	rounds = 9
+	rounds = 5
 	slots  = 128
 	items  = 1000000 // of a round, of all producers
 	trips  = 200000
@@ -106,6 +107,9 @@ func mutex(goroutines int) float64 {
 
 func report(name string, workers int, once func() float64) {
 	var ns [rounds]float64
+	if !strings.HasPrefix(name, flag.Arg(0)) {
+		return
+	}
 	once()
 	for i := range ns {
 		ns[i] = once()
@@ -118,7 +122,10 @@ func report(name string, workers int, once func() float64) {
 }
 
 func main() {
-	workers := flag.Int("w", 1, "`WORKERS`, which Go calls processors")
+	workers := flag.Int("w", 1, "which Go calls processors")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: go_peer [-w WORKERS] [NAME]")
+	}
 	flag.Parse()
 	runtime.GOMAXPROCS(*workers)
 	report("chan.1p1c", *workers, func() float64 { return channel(1) })

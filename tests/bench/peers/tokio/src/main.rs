@@ -9,7 +9,7 @@
 //!     mutex.alone, mutex.8    lock and unlock, by one and by eight tasks
 //!
 //! Measures what chan.c, pingpong.c and mutex.c measure of weft, under the same
-//! names; `.w2` is with two workers.
+//! names; `.w2` is with two workers.  A NAME measures those that begin with it.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use std::time::Instant;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, Mutex, Semaphore};
 
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 5;
 const SLOTS: usize = 128;
 const ITEMS: u64 = 1_000_000; // of a round, of all producers
 const TRIPS: u64 = 200_000;
@@ -123,10 +123,14 @@ async fn mutex(tasks: u64) -> f64 {
 struct Bench {
     runtime: Runtime,
     workers: usize,
+    prefix: String,
 }
 
 impl Bench {
     fn report<F: Future<Output = f64>>(&self, name: &str, once: impl Fn() -> F) {
+        if !name.starts_with(&self.prefix) {
+            return;
+        }
         self.runtime.block_on(once());
         let mut ns: Vec<f64> = (0..ROUNDS).map(|_| self.runtime.block_on(once())).collect();
         ns.sort_by(f64::total_cmp);
@@ -138,22 +142,24 @@ impl Bench {
     }
 }
 
-/// `-w WORKERS`, by default one.
-fn parse_workers() -> Option<usize> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => Some(1),
-        ["-w", n] => n.parse().ok().filter(|n| *n > 0),
+/// `[-w WORKERS] [NAME]`, by default one, and all.
+fn parse(args: &[&str]) -> Option<(usize, String)> {
+    match args {
+        ["-w", n, rest @ ..] => Some((n.parse().ok().filter(|n| *n > 0)?, parse(rest)?.1)),
+        [] => Some((1, String::new())),
+        [name] if !name.starts_with('-') => Some((1, name.to_string())),
         _ => None,
     }
 }
 
 fn main() {
-    let usage = "usage: tokio_peer [-w WORKERS]";
-    if std::env::args().any(|arg| arg == "--help") {
+    let usage = "usage: tokio_peer [-w WORKERS] [NAME]";
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if args.iter().any(|arg| arg == "--help") {
         return println!("{usage}");
     }
-    let workers = parse_workers().unwrap_or_else(|| {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (workers, prefix) = parse(&args).unwrap_or_else(|| {
         eprintln!("{usage}");
         std::process::exit(1)
     });
@@ -161,7 +167,11 @@ fn main() {
         .worker_threads(workers)
         .build()
         .unwrap();
-    let bench = Bench { runtime, workers };
+    let bench = Bench {
+        runtime,
+        workers,
+        prefix,
+    };
     bench.report("chan.1p1c", || channel(1));
     bench.report("chan.4p1c", || channel(4));
     bench.report("pingpong.sem", pingpong_sem);
