@@ -9,9 +9,11 @@ and in turns with it, and prints a line for each floor:
 
 A floor is `<=4350`, `<100` or `>=0.9`; figures of `ratio` names are medians of
 the ratios of each round.  A figure without a floor stands beside another, to
-judge it by; it has `-` instead.  Exit status 0: nothing is short.
+judge it by; it has `-` instead.  Exit status 0: nothing is short, and nothing
+that it is compared with is missing; `sh tests/install.sh peers` and the target
+`peers` bring the other runtimes and Redis.
 
-    figures.py --build build             all, in less than ten minutes
+    figures.py --build build             all, in about a quarter of an hour
     figures.py --build build --quick     few short rounds: for a first look
     figures.py --build build --only echo.50 --only timers
 
@@ -20,12 +22,15 @@ CPUs are needed, and nothing else should run on them.
 """
 import argparse
 import collections
+import csv
 import operator
 import os
 import pathlib
 import re
 import shutil
+import select
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -37,6 +42,7 @@ import compare  # noqa: E402: beside this file
 
 SERVER_CPU, CLIENT_CPU = "1", 0
 LONGEST = 120  # seconds that any program may take
+PEERS = ("go", "tokio")
 TESTS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge}
 
 Plan = collections.namedtuple("Plan", "build rounds seconds fibers")
@@ -154,6 +160,79 @@ def timers(plan, table):
     rounds = in_turns(plan, [bench(plan, "timers"), "-n", "1000"])
     table.add("timers.insert_cancel",
               middle(rounds, lambda r: r[0]["timers.insert_cancel"]), "<=40")
+
+
+# What fibers use to work together, and the same of others.
+
+def peer(plan, name, *args):
+    program = bench(plan, f"peers/{name}_peer")
+    if not os.path.exists(program):
+        raise Short(f"no {program}: sh tests/install.sh peers, and "
+                    f"cmake --build {plan.build} --target peers")
+    return [program, *args]
+
+
+def peers(plan, what):
+    """The commands that measure it on two workers."""
+    return [peer(plan, name, "-w", "2", what) for name in PEERS]
+
+
+def beside(plan, table, what):
+    """What the peers take for the same, to judge by."""
+    rounds = in_turns(plan, *peers(plan, what))
+    for side, name in enumerate(PEERS):
+        for figure in rounds[0][side]:
+            table.add(f"{figure}.{name}",
+                      middle(rounds, lambda r: r[side][figure]))
+
+
+def add_own(table, rounds, floors):
+    """Figures of the first program of each round, by name."""
+    for name, floor in floors.items():
+        table.add(name, middle(rounds, lambda r: r[0][name]), floor)
+
+
+def mutex(plan, table):
+    rounds = in_turns(plan, [bench(plan, "mutex"), "-w", "2"])
+    add_own(table, rounds, {"mutex.ratio": "<=1.15", "mutex.8.w2": "<=25"})
+    beside(plan, table, "mutex")
+
+
+def pingpong(plan, table):
+    rounds = in_turns(plan, [bench(plan, "pingpong")])
+    add_own(table, rounds, {"pingpong.steps": "-"})
+    for over in ("pingpong.sem", "pingpong.chan"):
+        add_own(table, rounds, {
+            over: "-", f"{over}.ratio": "<=1.4", f"{over}.w2.ratio": "<=1.1",
+            f"{over}.apart": "<=700"})
+    beside(plan, table, "pingpong")
+
+
+def deadline(plan, table):
+    rounds = in_turns(plan, [bench(plan, "pingpong")])
+    add_own(table, rounds, {"deadline.same": "<=60", "deadline.fresh": "<=60"})
+
+
+def chan(plan, table):
+    """The rate is what an item takes, upside down."""
+    ours = [bench(plan, "chan"), "-w", "2"]
+    rounds = in_turns(plan, ours, *peers(plan, "chan"))
+    for name in ("chan.1p1c.w2", "chan.4p1c.w2"):
+        add_own(table, rounds, {name: "-"})
+        for side, other in enumerate(PEERS, 1):
+            table.add(f"{name}.rate_ratio_to_{other}", middle(
+                rounds, lambda r: r[side][name] / r[0][name]), ">=1.5")
+
+
+def crowd(plan, table):
+    for workers, suffix in (("1", ""), ("2", ".w2")):
+        held = run([bench(plan, "crowd"), "-w", workers,
+                    "-n", str(plan.fibers)])
+        for name, floor in (("heap", "<=0"), ("mappings", "<=0"),
+                            ("resident", "-"), ("wait", "-"), ("release", "-"),
+                            ("wake", "<=300")):
+            name = f"crowd.{name}{suffix}"
+            table.add(name, held[name], floor)
 
 
 # Servers, and the load program.
@@ -275,12 +354,95 @@ def http(plan, table):
     table.add("http.1000.rate_ratio", ratio(rounds, 1, 0, "rate"), ">=0.9")
 
 
+# Redis, and its own load program.
+
+class RedisServer(compare.Server):
+    """The real one, which says when it is ready instead of where it listens."""
+
+    def __init__(self, command, cpus):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        super().__init__(command + [
+            "--bind", "127.0.0.1", "--port", str(self.port), "--save", "",
+            "--appendonly", "no"], cpus)
+
+    def read_address(self):
+        out, said = self.process.stdout.fileno(), b""
+        while b"Ready to accept connections" not in said:
+            ready, _, _ = select.select([out], [], [], compare.START_SECONDS)
+            piece = os.read(out, 4096) if ready else b""
+            if not piece:
+                raise RuntimeError(f"{self.command}: does not become ready")
+            said += piece
+        return f"127.0.0.1:{self.port}"
+
+
+def redis_server(folder):
+    """Its command.  The program is also in redis-tools, by another name."""
+    if shutil.which("redis-server"):
+        return ["redis-server"]
+    twin = shutil.which("redis-check-rdb")
+    if not twin or not shutil.which("redis-benchmark"):
+        raise Short("no redis-benchmark: sh tests/install.sh peers")
+    link = pathlib.Path(folder) / "redis-server"
+    link.symlink_to(twin)
+    return [str(link)]
+
+
+def redis_rates(server, pinned, requests, pipeline):
+    """Requests a second of a server that runs, by command."""
+    host, port = server.address.rsplit(":", 1)
+    said = output(["taskset", "-c", str(CLIENT_CPU)] * pinned + [
+        "redis-benchmark", "-h", host, "-p", port, "-c", "50", "-n",
+        str(requests), "-P", str(pipeline), "-t", "set,get", "--csv"])
+    return {row["test"].lower(): float(row["rps"])
+            for row in csv.DictReader(said.splitlines())}
+
+
+def redis_in_turns(plan, servers, pinned, pipeline):
+    """Rounds of one dictionary of rates a server: (kind, command)."""
+    cpu = SERVER_CPU if pinned else None
+    requests = round(plan.seconds * (600000 if pipeline > 1 else 60000))
+    rounds = []
+    for _ in range(plan.rounds):
+        rounds.append([])
+        for kind, command in servers:
+            with kind(command, cpu) as server:
+                rounds[-1].append(redis_rates(server, pinned, requests,
+                                              pipeline))
+    return rounds
+
+
+def redis(plan, table):
+    """Against the real one, both on one CPU; two workers against one."""
+    ours = {workers: (compare.Server, [example(plan, "redis"), "-w", workers,
+                                       "127.0.0.1:0"]) for workers in "12"}
+    with tempfile.TemporaryDirectory() as folder:
+        theirs = (RedisServer, redis_server(folder))
+        for name, servers, pinned, pipeline, floor in (
+                ("redis", (theirs, ours["1"]), True, 1, ">=0.95"),
+                ("redis.p16", (theirs, ours["1"]), True, 16, ">=0.9"),
+                ("redis.two_workers", (ours["1"], ours["2"]), False, 1,
+                 ">=1.0"),
+                ("redis.p16.two_workers", (ours["1"], ours["2"]), False, 16,
+                 ">=1.0")):
+            rounds = redis_in_turns(plan, servers, pinned, pipeline)
+            for command in ("set", "get"):
+                table.add(f"{name}.{command}.rate_ratio",
+                          ratio(rounds, 1, 0, command), floor)
+
+
 FIGURES = {
     "switch": switch,
     "yield": yields,
     "two_workers": two_workers,
     "memory": memory,
     "timers": timers,
+    "mutex": mutex,
+    "pingpong": pingpong,
+    "deadline": deadline,
+    "chan": chan,
+    "crowd": crowd,
     "echo.50": echo(50, "<=1.08"),
     "echo.1000": echo(1000, "<=1.12"),
     "echo.10000": echo(10000, "<=1.20"),
@@ -288,6 +450,7 @@ FIGURES = {
     "one_connection": one_connection,
     "one_connection.1000_per_second": slow_connection,
     "http": http,
+    "redis": redis,
 }
 
 
