@@ -25,6 +25,7 @@
 #include "sync.h"
 #include "time.h"
 
+/* See above; weft_chan_init() makes it other than a rendezvous. */
 struct weft_chan {
 	struct weft_queue_ receivers_; /* the lock there is over all */
 	struct weft_queue_ senders_;

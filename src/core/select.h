@@ -37,7 +37,7 @@ struct weft_case_kind_ {
 	/* After link, whatever came of it; fired or not. */
 	void (*unlink)(struct weft_case *c);
 	/*
-	 * Its node has fired and is unlinked: true, if its result is there, else
+	 * Its node has fired and is unlinked: true, if its result is there; or
 	 * look again.  NULL: always.
 	 */
 	bool (*settle)(struct weft_case *c);
