@@ -102,9 +102,13 @@ static inline bool park_commit(struct weft_fiber *f)
 /* Unpark: true if it was a fiber asleep, and the caller has to queue it. */
 static inline bool park_permit(struct weft_fiber *f)
 {
-	/* release [wake-reason]; if it was asleep, acquire [context-saved] */
-	uint32_t found = atom_or_ar(&f->word, WF_PERMIT);
+	uint32_t found = WF_PARKED;
 
+	/* release [wake-reason]; acquire [context-saved]: mostly it sleeps */
+	if (atom_cas_ar(&f->word, &found, WF_PARKED | WF_PERMIT))
+		return true;
+	/* release [wake-reason]; if it was asleep, acquire [context-saved] */
+	found = atom_or_ar(&f->word, WF_PERMIT);
 	if (unlikely(found == (WF_PARKED | WF_ASLEEP)))
 		wf_futex_wake(&f->word, 1);
 	return found == WF_PARKED;

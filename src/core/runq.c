@@ -69,6 +69,12 @@ static struct weft_fiber *ring_pop(struct wf_runq *q)
 
 /* --- the owner's part --- */
 
+/* Nobody is kept waiting by it. */
+static bool alone_is_next(struct wf_runq *q)
+{
+	return !atom_load_rlx(&q->count) && !runq_offers(q);
+}
+
 static struct weft_fiber *pop_next(struct wf_runq *q)
 {
 	struct weft_fiber *f = atom_load_rlx(&q->next);
@@ -76,7 +82,7 @@ static struct weft_fiber *pop_next(struct wf_runq *q)
 	if (!f)
 		return NULL;
 	atom_store_rlx(&q->next, NULL);
-	if (q->streak++ < STREAK)
+	if (q->streak++ < STREAK || alone_is_next(q))
 		return f;
 	runq_push(q, f);
 	return NULL;

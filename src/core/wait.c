@@ -11,22 +11,7 @@
 #include "core/self.h"
 #include "os/clock.h"
 
-bool wf_wait_claim(struct wf_node *node, struct wf_wakes *l)
-{
-	struct wf_wait *w = node->wait;
-	uint32_t found = WF_WAITING;
-
-	/* acquire [wait-claim] */
-	if (!atom_cas_ar(&w->word, &found, node->index << 2 | WF_CLAIMED))
-		return false;
-	w->next = NULL;
-	*l->last = w;
-	l->last = &w->next;
-	l->count++;
-	return true;
-}
-
-static struct weft_fiber *fire(struct wf_wait *w)
+static inline struct weft_fiber *fire(struct wf_wait *w)
 {
 	struct weft_fiber *waiter = w->waiter;
 
@@ -35,8 +20,9 @@ static struct weft_fiber *fire(struct wf_wait *w)
 	return waiter;
 }
 
-static void fire_all(struct wf_wakes *l, struct wf_carrier *here,
-		     void (*unpark)(struct weft_fiber *, struct wf_carrier *))
+static inline void fire_all(struct wf_wakes *l, struct wf_carrier *here,
+			    void (*unpark)(struct weft_fiber *,
+					   struct wf_carrier *))
 {
 	struct wf_wait *w = l->first, *next;
 
@@ -62,14 +48,19 @@ static void unpark_in_order(struct weft_fiber *f, struct wf_carrier *here)
 
 void wf_wakes_fire(struct wf_wakes *l, struct wf_carrier *here)
 {
-	struct weft_fiber *self = here || l->count < 2 ? NULL : wf_self();
+	struct weft_fiber *self;
 
-	if (self) {
+	if (here) {
+		fire_all(l, here, wf_unpark_here);
+	} else if (likely(l->count == 1)) {
+		wf_unpark(fire(l->first));
+		wakes_begin(l);
+	} else if (l->count && (self = wf_self())) {
 		carrier_enter(self->carrier);
 		fire_all(l, self->carrier, unpark_in_order);
 		carrier_leave(self->carrier);
 	} else {
-		fire_all(l, here, here ? wf_unpark_here : unpark);
+		fire_all(l, NULL, unpark);
 	}
 }
 
@@ -164,14 +155,13 @@ static int sleep_until(struct wf_wait *w, weft_time deadline, bool shielded)
 {
 	for (;;) {
 		/* acquire [wait-fired] */
-		uint32_t word = atom_load_acq(&w->word), waiting = WF_WAITING;
+		uint32_t word = atom_load_acq(&w->word);
 		int why;
 
 		if ((word & 3) == WF_FIRED)
 			return (int)(word >> 2);
 		why = reason(w, deadline, shielded);
-		/* acquire [wait-claim]: on failure it is for the next round */
-		if (why && atom_cas_ar(&w->word, &waiting, WF_SELF))
+		if (why && (w->alone || wait_withdraw(w)))
 			return why;
 		/* Claimed: a wake comes, and nothing else counts. */
 		wf_park_for(w->waiter, w, why ? WEFT_FOREVER : deadline);

@@ -28,6 +28,14 @@
  * granted something, and success wins.  The waiter leaves only on FIRED or
  * SELF.
  *
+ * Most waits have one node.  Such a wait may be `alone`: then its waiter gives
+ * up only under the lock of that one object, while it is linked there, and a
+ * claim is a plain store:
+ *
+ *      claim, under the lock     -> CLAIMED; unlink the node
+ *      give up, under the lock   if it is linked, unlink it; else it has been
+ *                                claimed: wait until FIRED
+ *
  * A waiter that was fired by node i still has its other nodes linked, and
  * unlinks them before its frame goes; notifiers skip them meanwhile.
  *
@@ -53,6 +61,7 @@
 struct wf_wait {
 	_Atomic uint32_t word;
 	bool inside; /* a thread's, which has come through the gate */
+	bool alone;  /* see above; constant */
 	struct weft_fiber *waiter;
 	struct wf_wait *next; /* in a list to fire; owned by who has claimed */
 	/* For those who look: constant while it waits. */
@@ -99,6 +108,7 @@ static inline void wait_begin(struct wf_wait *w, struct weft_fiber *waiter,
 	atom_store_rlx(&w->word, WF_WAITING);
 	w->waiter = waiter;
 	w->inside = false;
+	w->alone = false;
 	w->what = what;
 	w->object = object;
 	w->since = wait_since(waiter);
@@ -115,14 +125,30 @@ static inline void wakes_begin(struct wf_wakes *l)
  * Claim the node's wait and collect it; false if it has ended otherwise.
  * Context: the lock of the node's object is held.
  */
-bool wf_wait_claim(struct wf_node *node, struct wf_wakes *l);
+static inline bool wait_claim(struct wf_node *node, struct wf_wakes *l)
+{
+	struct wf_wait *w = node->wait;
+	uint32_t claimed = node->index << 2 | WF_CLAIMED, found = WF_WAITING;
+
+	if (w->alone)
+		atom_store_rlx(&w->word, claimed);
+	/* acquire [wait-claim] */
+	else if (!atom_cas_ar(&w->word, &found, claimed))
+		return false;
+	w->next = NULL;
+	*l->last = w;
+	l->last = &w->next;
+	l->count++;
+	return true;
+}
 
 /* Fire what has been collected.  `here` as in wf_unpark_here(), or NULL. */
 void wf_wakes_fire(struct wf_wakes *l, struct wf_carrier *here);
 
 /*
  * Sleep until fired or `deadline`.  Returns the index of the node that fired.
- * After an error nobody will fire, and the caller unlinks the nodes.
+ * After an error nobody will fire, and the caller unlinks the nodes; but a wait
+ * that is alone goes on, and the caller gives up as said above.
  *
  * Errors: -ETIMEDOUT; -ECANCELED, unless `shielded`; -ESHUTDOWN the wait is of
  * a thread inside a runtime that ends: it leaves and waits by itself.

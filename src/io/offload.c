@@ -53,7 +53,7 @@ static void finish(struct job *j, void *result)
 	spin_lock(&pool.lock);
 	j->result = result;
 	j->done = true;
-	wf_wait_claim(&j->node, &wakes);
+	wait_claim(&j->node, &wakes);
 	spin_unlock(&pool.lock);
 	wf_wakes_fire(&wakes, NULL);
 }
@@ -165,7 +165,7 @@ static void give_up_thread(void)
 			pool.queued--;
 			j->error = -EAGAIN;
 			j->done = true;
-			wf_wait_claim(&j->node, &wakes);
+			wait_claim(&j->node, &wakes);
 		}
 	}
 	spin_unlock(&pool.lock);

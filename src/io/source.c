@@ -185,7 +185,7 @@ static bool collect(struct wf_source *s, uint64_t what, struct wf_wakes *wakes)
 			all = false;
 			break;
 		}
-		if (wf_wait_claim(node, wakes))
+		if (wait_claim(node, wakes))
 			list_remove(&s->waiters, n);
 	}
 	spin_unlock(&s->lock);

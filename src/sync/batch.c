@@ -40,11 +40,9 @@ static WF_COLD uint64_t await_unlocked(struct wf_batch *b)
 	return w;
 }
 
-/* Returns the word as it is without it. */
-static uint64_t lock(struct wf_batch *b)
+/* The word is `w` most probably; returns it as it is without the lock. */
+static inline uint64_t lock(struct wf_batch *b, uint64_t w)
 {
-	uint64_t w = atom_load_rlx(&b->word);
-
 	for (;;) {
 		if (unlikely(w & LOCK))
 			w = await_unlocked(b);
@@ -68,20 +66,13 @@ static void grant(struct seat *s, uint64_t n)
 	s->held += n;
 }
 
-/* End the wait of the first, who is out then; what it gives back. */
-static uint64_t dismiss(struct wf_batch *b, int result, struct wf_wakes *wakes)
+/* End the wait of the first, who is out then. */
+static void dismiss(struct wf_batch *b, int result, struct wf_wakes *wakes)
 {
 	struct seat *s = seat_of(list_pop(&b->queue));
-	bool claimed = wf_wait_claim(&s->node, wakes);
-	uint64_t back = 0;
 
-	if (!claimed || result < 0) {
-		back = s->held;
-		s->held = 0;
-	}
-	if (claimed)
-		s->result = result;
-	return back;
+	wait_claim(&s->node, wakes);
+	s->result = result;
 }
 
 /* Returns how many have found no taker. */
@@ -94,7 +85,7 @@ static uint64_t hand_out(struct wf_batch *b, uint64_t n, struct wf_wakes *wakes)
 		grant(first, part);
 		n -= part;
 		if (first->want == 0)
-			n += dismiss(b, 0, wakes);
+			dismiss(b, 0, wakes);
 	}
 	return n;
 }
@@ -120,25 +111,28 @@ int wf_batch_take(struct wf_batch *b, uint64_t n)
 
 /* --- wait --- */
 
-static void give_slowly(struct wf_batch *b, uint64_t n);
+static void give_slowly(struct wf_batch *b, uint64_t w, uint64_t n);
 
-/* The wait has ended by itself. */
-static void give_up(struct wf_batch *b, struct seat *s)
+/* False: somebody has ended our wait before. */
+static bool give_up(struct wf_batch *b, struct seat *s)
 {
-	uint64_t w = lock(b), back = s->held;
+	uint64_t w = lock(b, atom_load_rlx(&b->word)), back = 0;
+	bool linked = list_remove(&b->queue, &s->node.link);
 
-	list_remove(&b->queue, &s->node.link);
+	if (linked)
+		back = s->held;
 	if (list_empty(&b->queue))
 		w = (w & ~WAITERS) + back * ONE;
 	unlock(b, w);
 	if (w & WAITERS && back)
-		give_slowly(b, back);
+		give_slowly(b, w, back);
+	return linked;
 }
 
 /* 0, or -EAGAIN: we are in the queue. */
 static int join(struct wf_batch *b, struct seat *s)
 {
-	uint64_t w = lock(b);
+	uint64_t w = lock(b, atom_load_rlx(&b->word));
 	int r = -EAGAIN;
 
 	if (w & CLOSED) {
@@ -155,23 +149,34 @@ static int join(struct wf_batch *b, struct seat *s)
 	return r;
 }
 
+static void seat_begin(struct seat *s, struct wf_batch *b,
+		       struct weft_fiber *me, uint64_t n, const char *what)
+{
+	wait_begin(&s->wait, me, what, (uintptr_t)b);
+	s->wait.alone = true;
+	s->node = (struct wf_node){.wait = &s->wait};
+	s->want = n;
+	s->held = 0;
+}
+
 static int wait_for(struct wf_batch *b, struct weft_fiber *me, uint64_t n,
 		    weft_time deadline, bool shielded, const char *what)
 {
-	struct seat s = {.node = {.wait = &s.wait}, .want = n};
+	struct seat s;
 	int r;
 
-	wait_begin(&s.wait, me, what, (uintptr_t)b);
+	seat_begin(&s, b, me, n, what);
 	r = join(b, &s);
 	if (r != -EAGAIN)
 		return r;
 	r = wf_wait_sleep(&s.wait,
 			  shielded ? deadline : wf_wait_deadline(me, deadline),
 			  shielded);
-	if (r >= 0)
-		return s.result;
-	give_up(b, &s);
-	return r;
+	if (r < 0 && give_up(b, &s))
+		return r;
+	if (r < 0)
+		wf_wait_sleep(&s.wait, WEFT_FOREVER, true);
+	return s.result;
 }
 
 int wf_batch_acquire(struct wf_batch *b, uint64_t n, weft_time deadline,
@@ -194,14 +199,13 @@ int wf_batch_acquire(struct wf_batch *b, uint64_t n, weft_time deadline,
 
 /* --- give --- */
 
-static void give_slowly(struct wf_batch *b, uint64_t n)
+static void give_slowly(struct wf_batch *b, uint64_t w, uint64_t n)
 {
 	struct wf_wakes wakes;
 
 	wakes_begin(&wakes);
 	do {
-		uint64_t w = lock(b);
-
+		w = lock(b, w);
 		n = hand_out(b, n, &wakes);
 		if (list_empty(&b->queue)) {
 			w = (w & ~WAITERS) + n * ONE;
@@ -227,26 +231,24 @@ int wf_batch_give(struct wf_batch *b, uint64_t n)
 	}
 	if (n > WF_BATCH_MAX)
 		return -EOVERFLOW;
-	give_slowly(b, n);
+	give_slowly(b, w, n);
 	return 0;
 }
 
 void wf_batch_close(struct wf_batch *b)
 {
+	uint64_t w = atom_load_rlx(&b->word);
 	struct wf_wakes wakes;
-	uint64_t w;
 
 	wakes_begin(&wakes);
 	do {
-		uint64_t back = 0;
-
-		w = lock(b) | CLOSED;
+		w = lock(b, w) | CLOSED;
+		if (b->queue.head)
+			w += seat_of(b->queue.head)->held * ONE;
 		while (b->queue.head && wakes.count < WF_WAKES)
-			back += dismiss(b, -EPIPE, &wakes);
-		/* Free or not, nobody takes them any more. */
+			dismiss(b, -EPIPE, &wakes);
 		if (list_empty(&b->queue))
 			w &= ~WAITERS;
-		w += back * ONE;
 		unlock(b, w);
 		wf_wakes_fire(&wakes, NULL);
 	} while (w & WAITERS);

@@ -79,7 +79,7 @@ static inline struct weft_case *claim(struct weft_chan *c, enum way way,
 	while ((link = list_pop(l))) {
 		struct weft_case *found = case_of(node_of(link));
 
-		if (!wf_wait_claim(node_of(link), wakes))
+		if (!wait_claim(node_of(link), wakes))
 			continue;
 		found->result = result;
 		return found;
@@ -143,6 +143,7 @@ static void sit(struct seat *s, struct weft_chan *c, enum way way, void *value,
 {
 	wait_begin(&s->wait, me, way == SEND ? "send" : "receive",
 		   (uintptr_t)c);
+	s->wait.alone = true;
 	s->as.value_ = value;
 	*case_node(&s->as) = (struct wf_node){.wait = &s->wait};
 	list_push(who_waits(c, way), &case_node(&s->as)->link);
@@ -166,11 +167,15 @@ static inline int attempt(struct weft_chan *c, enum way way, void *value,
 	return r;
 }
 
-static void leave(struct weft_chan *c, enum way way, struct weft_case *as)
+/* False: it was not linked. */
+static bool leave(struct weft_chan *c, enum way way, struct weft_case *as)
 {
+	bool linked;
+
 	spin_lock(lock_of(c));
-	list_remove(who_waits(c, way), &case_node(as)->link);
+	linked = list_remove(who_waits(c, way), &case_node(as)->link);
 	spin_unlock(lock_of(c));
+	return linked;
 }
 
 static int sleep_in(struct seat *s, struct weft_chan *c, enum way way,
@@ -178,10 +183,11 @@ static int sleep_in(struct seat *s, struct weft_chan *c, enum way way,
 {
 	int r = wf_wait_sleep(&s->wait, wf_wait_deadline(me, deadline), false);
 
-	if (r >= 0)
-		return s->as.result;
-	leave(c, way, &s->as);
-	return r;
+	if (r < 0 && leave(c, way, &s->as))
+		return r;
+	if (r < 0)
+		wf_wait_sleep(&s->wait, WEFT_FOREVER, true);
+	return s->as.result;
 }
 
 static int wait_as_thread(struct weft_chan *c, enum way way, void *value,

@@ -9,18 +9,28 @@
 struct wf_seat *wf_queue_claim(struct wf_queue *q, int result,
 			       struct wf_wakes *wakes)
 {
-	struct wf_link *link;
+	struct wf_link *link = list_pop(&q->list);
+	struct wf_seat *s;
 
-	while ((link = list_pop(&q->list))) {
-		struct wf_seat *s = seat_of(link);
+	if (!link)
+		return NULL;
+	q->count--;
+	s = seat_of(link);
+	wait_claim(&s->node, wakes);
+	s->result = result;
+	return s;
+}
 
-		q->count--;
-		if (!wf_wait_claim(&s->node, wakes))
-			continue;
-		s->result = result;
-		return s;
-	}
-	return NULL;
+/* False: it has been claimed. */
+static bool give_up(struct wf_queue *q, struct wf_seat *s)
+{
+	bool linked;
+
+	spin_lock(&q->lock);
+	linked = list_linked(&q->list, &s->node.link);
+	queue_leave(q, s);
+	spin_unlock(&q->lock);
+	return linked;
 }
 
 int wf_queue_wait(struct wf_queue *q, struct wf_seat *s, weft_time deadline,
@@ -28,12 +38,11 @@ int wf_queue_wait(struct wf_queue *q, struct wf_seat *s, weft_time deadline,
 {
 	int r = wf_wait_sleep(&s->wait, deadline, shielded);
 
-	if (r >= 0)
-		return s->result;
-	spin_lock(&q->lock);
-	queue_leave(q, s);
-	spin_unlock(&q->lock);
-	return r;
+	if (r < 0 && give_up(q, s))
+		return r;
+	if (r < 0)
+		wf_wait_sleep(&s->wait, WEFT_FOREVER, true);
+	return s->result;
 }
 
 void wf_queue_wake_all(struct wf_queue *q, int result)

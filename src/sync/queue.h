@@ -54,6 +54,7 @@ static inline void seat_begin(struct wf_seat *s, struct weft_fiber *me,
 			      const char *what, const void *object)
 {
 	wait_begin(&s->wait, me, what, (uintptr_t)object);
+	s->wait.alone = true;
 	s->node = (struct wf_node){.wait = &s->wait};
 	s->result = 0;
 }
@@ -72,10 +73,7 @@ static inline void queue_leave(struct wf_queue *q, struct wf_seat *s)
 	q->count -= list_remove(&q->list, &s->node.link);
 }
 
-/*
- * Take out the first who still waits, and let its wait end with `result`; NULL
- * if nobody does.
- */
+/* Take out the first and let its wait end with `result`; NULL: nobody waits. */
 struct wf_seat *wf_queue_claim(struct wf_queue *q, int result,
 			       struct wf_wakes *wakes);
 

@@ -51,7 +51,7 @@ static unsigned claim(struct object *o, struct wf_wakes *l, unsigned max)
 	list_for_each (n, &o->nodes) {
 		struct wf_node *node = container_of(n, struct wf_node, link);
 
-		if (count < max && wf_wait_claim(node, l)) {
+		if (count < max && wait_claim(node, l)) {
 			list_remove(&o->nodes, n);
 			count++;
 		}
@@ -238,9 +238,9 @@ Test(wait, only_the_first_claim_succeeds)
 
 	wait_begin(&w, wf_waiter_begin(), "test", 0);
 	wakes_begin(&l);
-	cr_assert(wf_wait_claim(&a, &l));
-	cr_assert_not(wf_wait_claim(&a, &l));
-	cr_assert_not(wf_wait_claim(&b, &l));
+	cr_assert(wait_claim(&a, &l));
+	cr_assert_not(wait_claim(&a, &l));
+	cr_assert_not(wait_claim(&b, &l));
 	cr_assert_eq(l.count, 1);
 	wf_wakes_fire(&l, NULL);
 	cr_assert_eq(l.count, 0);
@@ -257,7 +257,7 @@ Test(wait, a_wait_that_is_withdrawn_cannot_be_claimed)
 	wait_begin(&w, wf_waiter_begin(), "test", 0);
 	wakes_begin(&l);
 	cr_assert_eq(wf_wait_withdraw(&w), 0);
-	cr_assert_not(wf_wait_claim(&n, &l));
+	cr_assert_not(wait_claim(&n, &l));
 }
 
 Test(wait, withdrawing_what_has_fired_says_which_node_it_was)
@@ -268,7 +268,7 @@ Test(wait, withdrawing_what_has_fired_says_which_node_it_was)
 
 	wait_begin(&w, wf_waiter_begin(), "test", 0);
 	wakes_begin(&l);
-	wf_wait_claim(&n, &l);
+	wait_claim(&n, &l);
 	wf_wakes_fire(&l, NULL);
 	cr_assert_eq(wf_wait_withdraw(&w), 5);
 }
@@ -290,7 +290,7 @@ Test(wait, who_has_been_claimed_waits_to_be_fired)
 
 	wait_begin(&w, wf_waiter_begin(), "test", 0);
 	wakes_begin(&collected);
-	wf_wait_claim(&n, &collected);
+	wait_claim(&n, &collected);
 	t_thread_begin(&t, fire_collected, NULL);
 	cr_assert_eq(wf_wait_withdraw(&w), 3);
 	t_thread_end(&t);
