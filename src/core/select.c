@@ -105,7 +105,7 @@ int weft_select_until(struct weft_case *cases, size_t count, weft_time deadline)
 			if (r == -EAGAIN)
 				r = wait_for_any(&s, me, deadline);
 		} while (r == -EAGAIN);
-		sched_spend(wf_waiter_fiber());
+		sched_spend(waiter_fiber());
 	}
 	wf_waiter_end(me);
 	return r;

@@ -115,7 +115,7 @@ static inline bool timed(struct weft_fiber *me, weft_time deadline)
 	       fiber_kind(me) != WF_THREAD;
 }
 
-static void arm(struct wf_wait *w, weft_time deadline)
+static inline void arm(struct wf_wait *w, weft_time deadline)
 {
 	if (timed(w->waiter, deadline) &&
 	    !timer_surely_covers(w->waiter, deadline) &&
@@ -129,7 +129,7 @@ static inline bool may_have_fired(struct weft_fiber *me, weft_time deadline)
 }
 
 /* A timer that has fired may have been an earlier wait's. */
-static bool expired(struct wf_wait *w, weft_time deadline)
+static inline bool expired(struct wf_wait *w, weft_time deadline)
 {
 	if (deadline == WEFT_FOREVER)
 		return false;
@@ -142,7 +142,7 @@ static bool expired(struct wf_wait *w, weft_time deadline)
 }
 
 /* Why the waiter should give up, 0 if it should not. */
-static int reason(struct wf_wait *w, weft_time deadline, bool shielded)
+static inline int reason(struct wf_wait *w, weft_time deadline, bool shielded)
 {
 	if (!shielded && wf_cancelled(w->waiter))
 		return -ECANCELED;
@@ -151,7 +151,8 @@ static int reason(struct wf_wait *w, weft_time deadline, bool shielded)
 	return expired(w, deadline) ? -ETIMEDOUT : 0;
 }
 
-static int sleep_until(struct wf_wait *w, weft_time deadline, bool shielded)
+static inline int sleep_until(struct wf_wait *w, weft_time deadline,
+			      bool shielded)
 {
 	for (;;) {
 		/* acquire [wait-fired] */

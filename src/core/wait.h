@@ -182,6 +182,16 @@ int wf_wait_once(struct wf_wait *w, weft_time deadline, bool shielded);
  */
 int wf_wait_allowed(struct weft_fiber *me);
 
+/* The same, at once where nothing could forbid it. */
+static inline int wait_allowed(struct weft_fiber *me)
+{
+	if (likely(!me->scope && me->deadline == WEFT_FOREVER &&
+		   !atom_load_rlx(&me->cancel) &&
+		   !atom_load_rlx(&wf_runtime.stopping)))
+		return 0;
+	return wf_wait_allowed(me);
+}
+
 /* Whether the fiber, its scope or the runtime is, and it is not shielded. */
 bool wf_cancelled(struct weft_fiber *me);
 

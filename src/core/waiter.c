@@ -4,23 +4,19 @@
  */
 #include "core/waiter.h"
 
+#include "base/check.h"
 #include "core/sched.h"
-#include "core/self.h"
 
 #define FRAME_LINES 14
 
-struct weft_fiber *wf_waiter_fiber(void)
+void wf_waiter_none(void)
 {
-	struct weft_fiber *me = wf_self();
-
-	if (me && unlikely(fiber_kind(me) == WF_LOOP))
-		wf_panic("a call that waits, where no fiber runs");
-	return me;
+	wf_panic("a call that waits, where no fiber runs");
 }
 
 struct weft_fiber *wf_waiter_begin(void)
 {
-	struct weft_fiber *me = wf_waiter_fiber();
+	struct weft_fiber *me = waiter_fiber();
 
 	if (me)
 		return me;

@@ -6,12 +6,23 @@
 #define WF_WAITER_H
 
 #include "core/park.h"
+#include "core/self.h"
+
+/* Say that nobody can wait here, and abort. */
+_Noreturn WF_COLD void wf_waiter_none(void);
 
 /*
  * The calling fiber; NULL on a thread.  Aborts in a worker's own context, which
  * must not block.
  */
-struct weft_fiber *wf_waiter_fiber(void);
+static inline struct weft_fiber *waiter_fiber(void)
+{
+	struct weft_fiber *me = wf_self();
+
+	if (unlikely(me && fiber_kind(me) == WF_LOOP))
+		wf_waiter_none();
+	return me;
+}
 
 /*
  * The handle by which the caller waits: its own if it is a fiber, else one

@@ -179,20 +179,27 @@ static int wait_for(struct wf_batch *b, struct weft_fiber *me, uint64_t n,
 	return s.result;
 }
 
+static int acquire(struct wf_batch *b, struct weft_fiber *me, uint64_t n,
+		   weft_time deadline, bool shielded, const char *what)
+{
+	int r = shielded ? 0 : wait_allowed(me);
+
+	if (likely(r == 0))
+		r = wf_batch_take(b, n);
+	if (r == -EAGAIN)
+		r = wait_for(b, me, n, deadline, shielded, what);
+	return r;
+}
+
 int wf_batch_acquire(struct wf_batch *b, uint64_t n, weft_time deadline,
 		     bool shielded, const char *what)
 {
 	struct weft_fiber *me = wf_waiter_begin();
-	int r = 0;
+	int r;
 
-	if (!me)
+	if (unlikely(!me))
 		return -ENOMEM;
-	if (!shielded)
-		r = wf_wait_allowed(me);
-	if (r == 0)
-		r = wf_batch_take(b, n);
-	if (r == -EAGAIN)
-		r = wait_for(b, me, n, deadline, shielded, what);
+	r = acquire(b, me, n, deadline, shielded, what);
 	wf_waiter_end(me);
 	return r;
 }

@@ -214,13 +214,13 @@ static int wait_as_thread(struct weft_chan *c, enum way way, void *value,
 static inline int pass(struct weft_chan *c, enum way way, void *value,
 		       weft_time deadline)
 {
-	struct weft_fiber *me = wf_waiter_fiber();
+	struct weft_fiber *me = waiter_fiber();
 	struct seat s;
 	int r;
 
 	if (unlikely(!me))
 		return wait_as_thread(c, way, value, deadline);
-	r = wf_wait_allowed(me);
+	r = wait_allowed(me);
 	if (unlikely(r))
 		return r;
 	r = attempt(c, way, value, me, &s);
