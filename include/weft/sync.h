@@ -183,6 +183,211 @@ WEFT_API void weft_sem_close(struct weft_sem *s);
 /* As weft_mutex_destroy().  Context: any thread; does not block. */
 WEFT_API void weft_sem_destroy(struct weft_sem *s);
 
+/*
+ * A condition: wait, with a mutex unlocked, until something that the mutex
+ * guards has changed.
+ *
+ *      weft_mutex_lock(&m);
+ *      while (!ready)
+ *              weft_cond_wait(&c, &m);
+ *      weft_mutex_unlock(&m);
+ *
+ * Nobody wakes for no reason: each return of 0 is a signal or a broadcast that
+ * came while the caller waited.  The loop is needed all the same, as others may
+ * have had the mutex before it.
+ */
+struct weft_cond {
+	struct weft_queue_ queue_;
+};
+
+/*
+ * Unlock the mutex, wait to be woken, lock it again.  To others the first two
+ * are one step: who has the mutex after it finds the caller waiting.
+ *
+ * The mutex is held on return, after an error too: that lock is shielded and
+ * takes its time.  Who is cancelled, or comes to its deadline, as it is
+ * signalled has been signalled: 0.  A call that may not wait any more to begin
+ * with returns without having unlocked.
+ *
+ * Context: any thread, with the mutex locked; waits.
+ */
+WEFT_API int weft_cond_wait(struct weft_cond *c, struct weft_mutex *m);
+WEFT_API int weft_cond_wait_until(struct weft_cond *c, struct weft_mutex *m,
+				  weft_time deadline);
+
+/*
+ * Wake the one who has waited longest, or all.  The mutex may be held, or not:
+ * who is woken finds it free sooner if it is not.
+ *
+ * Context: any thread; does not block.
+ */
+WEFT_API void weft_cond_signal(struct weft_cond *c);
+WEFT_API void weft_cond_broadcast(struct weft_cond *c);
+
+/* As weft_mutex_destroy().  Context: any thread; does not block. */
+WEFT_API void weft_cond_destroy(struct weft_cond *c);
+
+/* The most readers at a time; one more waits. */
+#define WEFT_RWLOCK_READERS ((uint64_t)1 << 30)
+
+/* Private: the word in units of one reader, used at all, and free. */
+#define WEFT_RWLOCK_ONE_  ((uint64_t)16)
+#define WEFT_RWLOCK_BORN_ ((uint64_t)8)
+#define WEFT_RWLOCK_FREE_                                                      \
+	(WEFT_RWLOCK_READERS * WEFT_RWLOCK_ONE_ | WEFT_RWLOCK_BORN_)
+
+/*
+ * A lock for many readers or one writer at a time.
+ *
+ * First come, first served: while anybody waits nobody goes past, so neither
+ * writers nor readers are starved.  Readers who wait next to each other get it
+ * together.  So who holds it to read must not lock it to read again: a writer
+ * may wait in between.
+ *
+ * As long as nobody waits, lock and unlock are one atomic step each, inline.
+ */
+struct weft_rwlock {
+	uint64_t word_;
+	void *first_, *last_;
+};
+
+/* The slow halves of lock and unlock.  Context: as those. */
+WEFT_API int weft_rwlock_read_lock_slow_(struct weft_rwlock *l);
+WEFT_API int weft_rwlock_write_lock_slow_(struct weft_rwlock *l);
+WEFT_API void weft_rwlock_read_unlock_slow_(struct weft_rwlock *l);
+WEFT_API void weft_rwlock_write_unlock_slow_(struct weft_rwlock *l);
+
+/*
+ * Lock it.  On a fiber this cannot fail.
+ *
+ * Context: any thread; waits, shielded.
+ */
+static inline int weft_rwlock_read_lock(struct weft_rwlock *l)
+{
+	uint64_t w = __atomic_load_n(&l->word_, __ATOMIC_RELAXED);
+
+	while (w % WEFT_RWLOCK_ONE_ == WEFT_RWLOCK_BORN_ &&
+	       w > WEFT_RWLOCK_ONE_)
+		/* acquire [batch-given] */
+		if (__atomic_compare_exchange_n(
+			    &l->word_, &w, w - WEFT_RWLOCK_ONE_, false,
+			    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return 0;
+	return weft_rwlock_read_lock_slow_(l);
+}
+
+static inline int weft_rwlock_write_lock(struct weft_rwlock *l)
+{
+	uint64_t unlocked = WEFT_RWLOCK_FREE_;
+
+	/* acquire [batch-given] */
+	if (__atomic_compare_exchange_n(&l->word_, &unlocked, WEFT_RWLOCK_BORN_,
+					false, __ATOMIC_ACQUIRE,
+					__ATOMIC_RELAXED))
+		return 0;
+	return weft_rwlock_write_lock_slow_(l);
+}
+
+/*
+ * Lock it, but wait no longer than until `deadline`, and not when cancelled.
+ *
+ * Context: any thread; waits.
+ */
+WEFT_API int weft_rwlock_read_lock_until(struct weft_rwlock *l,
+					 weft_time deadline);
+WEFT_API int weft_rwlock_write_lock_until(struct weft_rwlock *l,
+					  weft_time deadline);
+
+/*
+ * Lock it if that is possible at once.
+ *
+ * Context: any thread; does not block.
+ * Errors: -EBUSY a writer has it, or a reader (write), or somebody waits.
+ */
+WEFT_API int weft_rwlock_try_read_lock(struct weft_rwlock *l);
+WEFT_API int weft_rwlock_try_write_lock(struct weft_rwlock *l);
+
+/*
+ * Unlock it, as it was locked.  To unlock one that is not locked aborts.
+ *
+ * Context: any thread; does not block.
+ */
+static inline void weft_rwlock_read_unlock(struct weft_rwlock *l)
+{
+	uint64_t w = __atomic_load_n(&l->word_, __ATOMIC_RELAXED);
+
+	while (w % WEFT_RWLOCK_ONE_ == WEFT_RWLOCK_BORN_ &&
+	       w < WEFT_RWLOCK_FREE_)
+		/* release [batch-given] */
+		if (__atomic_compare_exchange_n(
+			    &l->word_, &w, w + WEFT_RWLOCK_ONE_, false,
+			    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+			return;
+	weft_rwlock_read_unlock_slow_(l);
+}
+
+static inline void weft_rwlock_write_unlock(struct weft_rwlock *l)
+{
+	uint64_t alone = WEFT_RWLOCK_BORN_;
+
+	/* release [batch-given] */
+	if (!__atomic_compare_exchange_n(&l->word_, &alone, WEFT_RWLOCK_FREE_,
+					 false, __ATOMIC_RELEASE,
+					 __ATOMIC_RELAXED))
+		weft_rwlock_write_unlock_slow_(l);
+}
+
+/*
+ * Make a reader of the writer: nobody writes in between, and the readers who
+ * wait in front come in too.
+ *
+ * Context: any thread, which has it to write; does not block.
+ */
+WEFT_API void weft_rwlock_downgrade(struct weft_rwlock *l);
+
+/* As weft_mutex_destroy().  Context: any thread; does not block. */
+WEFT_API void weft_rwlock_destroy(struct weft_rwlock *l);
+
+/*
+ * Something that happens once.
+ */
+struct weft_once {
+	uint32_t word_;
+	void *runner_;
+	struct weft_queue_ queue_;
+};
+
+/* The slow half of it.  Context: as that. */
+WEFT_API int weft_once_run_slow_(struct weft_once *o, int (*fn)(void *arg),
+				 void *arg);
+
+/*
+ * Run fn(arg), unless that has happened already; who comes while somebody else
+ * runs its function waits for that.  0: it has happened, and what it did is
+ * seen.  Afterwards a call is one load, inline.
+ *
+ * A function that returns less than 0 has failed, and its caller gets that; it
+ * has not happened then, and the next who waits or comes runs its own.  The
+ * function may wait.  It has to return: if it ends its fiber or thread instead,
+ * the others wait for ever.  On a fiber, to call it for the same object from
+ * inside aborts.
+ *
+ * Context: any thread; waits, shielded.
+ * Errors: what the function returns.
+ */
+static inline int weft_once_run(struct weft_once *o, int (*fn)(void *arg),
+				void *arg)
+{
+	/* acquire [once-done] */
+	if (__builtin_expect(__atomic_load_n(&o->word_, __ATOMIC_ACQUIRE) == 2u,
+			     1))
+		return 0;
+	return weft_once_run_slow_(o, fn, arg);
+}
+
+/* As weft_mutex_destroy().  Context: any thread; does not block. */
+WEFT_API void weft_once_destroy(struct weft_once *o);
+
 WEFT_END
 
 #endif

@@ -42,6 +42,7 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "sync/mutex.h"
 #include "sync/queue.h"
 
 #define LOCKED  1u
@@ -170,16 +171,21 @@ static int wait_for(struct weft_mutex *m, struct weft_fiber *me,
 	return r;
 }
 
+void wf_mutex_lock(struct weft_mutex *m, struct weft_fiber *me)
+{
+	if (!take(m, 0))
+		wait_for(m, me, WEFT_FOREVER, true);
+}
+
 int weft_mutex_lock_slow_(struct weft_mutex *m)
 {
 	struct weft_fiber *me = wf_waiter_begin();
-	int r;
 
 	if (!me)
 		return -ENOMEM;
-	r = wait_for(m, me, WEFT_FOREVER, true);
+	wait_for(m, me, WEFT_FOREVER, true);
 	wf_waiter_end(me);
-	return r;
+	return 0;
 }
 
 int weft_mutex_lock_until(struct weft_mutex *m, weft_time deadline)
