@@ -389,18 +389,27 @@ def redis_server(folder):
     return [str(link)]
 
 
+def cpu_of(process):
+    """Seconds that it has had, the kernel's included."""
+    stat = pathlib.Path(f"/proc/{process.pid}/stat").read_text()
+    user, kernel = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(kernel)) / os.sysconf("SC_CLK_TCK")
+
+
 def redis_rates(server, pinned, requests, pipeline):
-    """Requests a second of a server that runs, by command."""
+    """Requests a second of a server that runs, by command; CPU of all."""
+    before = cpu_of(server.process)
     host, port = server.address.rsplit(":", 1)
     said = output(["taskset", "-c", str(CLIENT_CPU)] * pinned + [
         "redis-benchmark", "-h", host, "-p", port, "-c", "50", "-n",
         str(requests), "-P", str(pipeline), "-t", "set,get", "--csv"])
-    return {row["test"].lower(): float(row["rps"])
-            for row in csv.DictReader(said.splitlines())}
+    rates = {row["test"].lower(): float(row["rps"])
+             for row in csv.DictReader(said.splitlines())}
+    return {**rates, "cpu": cpu_of(server.process) - before}
 
 
 def redis_in_turns(plan, servers, pinned, pipeline):
-    """Rounds of one dictionary of rates a server: (kind, command)."""
+    """Rounds of one dictionary of figures a server: (kind, command)."""
     cpu = SERVER_CPU if pinned else None
     requests = round(plan.seconds * (600000 if pipeline > 1 else 60000))
     rounds = []
@@ -430,6 +439,7 @@ def redis(plan, table):
             for command in ("set", "get"):
                 table.add(f"{name}.{command}.rate_ratio",
                           ratio(rounds, 1, 0, command), floor)
+            table.add(f"{name}.cpu_ratio", ratio(rounds, 1, 0, "cpu"))
 
 
 FIGURES = {
