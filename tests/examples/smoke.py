@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 LIMIT = 20  # seconds that any single wait may take
@@ -295,6 +296,106 @@ class Upstream:
                 pass
 
         threading.Thread(target=accept, daemon=True).start()
+
+
+class Fanout(unittest.TestCase):
+    """Servers are what the test holds: each accepts when it wants to."""
+
+    def setUp(self):
+        self.servers = []
+        self.program = None
+
+    def tearDown(self):
+        if self.program and self.program.poll() is None:
+            self.program.kill()
+            self.program.communicate()
+        for server in self.servers:
+            server.listener.close()
+
+    def serve(self, count):
+        self.servers = [Upstream() for _ in range(count)]
+        return [server.address for server in self.servers]
+
+    def start(self, *args):
+        self.program = subprocess.Popen(
+            [PROGRAM, *args], stdin=subprocess.DEVNULL, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def end(self):
+        out, err = self.program.communicate(timeout=LIMIT)
+        return self.program.returncode, sorted(out.splitlines()), \
+            err.splitlines()
+
+    def accept(self, server, question=b"who?\n"):
+        sock = server.accept()
+        self.assertEqual(receive(sock, len(question)), question)
+        return sock
+
+    def test_each_answer_is_told(self):
+        addresses = self.serve(5)
+        self.start("who?", *addresses)
+        for number, server in enumerate(self.servers):
+            with self.accept(server) as sock:
+                sock.sendall(b"number %d\nand more\n" % number)
+        self.assertEqual(self.end(), (0, sorted(
+            f"{a}: number {i}" for i, a in enumerate(addresses)), []))
+
+    def test_no_more_than_the_limit_ask_at_a_time(self):
+        addresses = self.serve(6)
+        self.start("-j", "2", "who?", *addresses)
+        asking = [self.accept(server) for server in self.servers[:2]]
+        for server in self.servers[2:]:
+            # A connection that was made would be in the backlog by now.
+            server.listener.setblocking(False)
+            self.assertRaises(BlockingIOError, server.listener.accept)
+            server.listener.settimeout(LIMIT)
+            with asking.pop(0) as sock:
+                sock.sendall(b"me\n")
+            asking.append(self.accept(server))
+        for sock in asking:
+            with sock:
+                sock.sendall(b"me\n")
+        self.assertEqual(self.end(),
+                         (0, sorted(f"{a}: me" for a in addresses), []))
+
+    def test_the_first_error_cancels_the_others(self):
+        addresses = self.serve(4)
+        self.start("-t", "60000", "who?", *addresses)
+        asking = [self.accept(server) for server in self.servers]
+        asking[1].sendall(b"me\n")
+        self.assertEqual(self.program.stdout.readline(),
+                         f"{addresses[1]}: me\n")
+        asking[2].close()
+        self.assertEqual(self.end(), (1, [], [
+            f"fanout: {addresses[2]}: No data available",
+            "fanout: 1 of 4 answered: No data available"]))
+        for sock in (asking[0], asking[3]):
+            with sock:
+                self.assertEqual(sock.recv(1), b"")
+        asking[1].close()
+
+    def test_a_server_that_is_not_there(self):
+        self.serve(2)
+        self.servers[1].listener.close()
+        gone = self.servers[1].address
+        self.start("-t", "60000", "who?", self.servers[0].address, gone)
+        self.assertEqual(self.end(), (1, [], [
+            f"fanout: {gone}: Connection refused",
+            "fanout: 0 of 2 answered: Connection refused"]))
+
+    def test_the_deadline_bounds_everything(self):
+        addresses = self.serve(3)
+        begin = time.monotonic()
+        self.start("-t", "100", "-j", "2", "who?", *addresses)
+        status, out, err = self.end()
+        self.assertGreaterEqual(time.monotonic() - begin, 0.1)
+        self.assertEqual((status, out), (1, []))
+        self.assertEqual(err[-1],
+                         "fanout: 0 of 3 answered: Connection timed out")
+
+    def test_bad_usage(self):
+        for args in ((), ("who?",), ("-j", "0", "who?", "x"), ("-x",)):
+            self.assertEqual(run(*args)[0], 2)
 
 
 class Proxy(EchoCase):
@@ -686,7 +787,7 @@ def main(cases=None):
         os.environ["WEFT_GUARD"] = "canary"  # asked for, it is not news
     cases = cases or {
         "hello": Hello, "timeout": Timeout, "echo": Echo, "proxy": Proxy,
-        "udp_echo": UdpEcho, "httpd": Httpd}
+        "udp_echo": UdpEcho, "httpd": Httpd, "fanout": Fanout}
     case = cases[os.path.basename(PROGRAM)]
     loader = unittest.TestLoader()
     if len(sys.argv) > 1:
