@@ -15,8 +15,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "resp.h"
+
+enum { KEYS_AT_A_TIME = 64 };
 
 /* An array that is a queue with two ends too; the capacity is 0 or 2^n. */
 struct list {
@@ -174,6 +177,20 @@ static inline void *list_pop(struct list *l, bool front)
 	return item;
 }
 
+/* Let the range be inside; what is negative counts from the end. */
+static inline void list_clip(const struct list *l, long long *first,
+			     long long *last)
+{
+	long long count = l->count;
+
+	if (*first < 0)
+		*first = *first + count > 0 ? *first + count : 0;
+	if (*last < 0)
+		*last += count;
+	if (*last >= count)
+		*last = count - 1;
+}
+
 /* Where it is, or NULL. */
 static inline void **list_find(const struct list *l, const void *item)
 {
@@ -231,6 +248,12 @@ static inline struct slice entry_string(struct entry *e)
 	return (struct slice){e->bytes + e->key_length, e->length};
 }
 
+/* There is one, and it is of another kind. */
+static inline bool entry_is_other(const struct entry *e, enum kind kind)
+{
+	return e && e->kind != kind;
+}
+
 static inline uint64_t table_mix(const struct table *t, uint64_t h)
 {
 	unsigned __int128 n = (unsigned __int128)(h ^ t->seed[0]) * t->seed[1];
@@ -277,15 +300,13 @@ static inline bool table_reserve(struct table *t, size_t half)
 	return true;
 }
 
-/* The seed has to be random. */
-static inline bool table_begin(struct table *t, const uint64_t seed[2])
+static inline bool table_begin(struct table *t)
 {
-	if (!table_reserve(t, 16))
+	if (getrandom(t->seed, sizeof t->seed, 0) < 0 || !table_reserve(t, 16))
 		return false;
 	memset(t->buckets, 0, t->half * sizeof(*t->buckets));
 	t->size = t->half;
-	t->seed[0] = seed[0];
-	t->seed[1] = seed[1] | 1;
+	t->seed[1] |= 1;
 	return true;
 }
 
@@ -414,6 +435,14 @@ static inline void keys_keep(struct keys *k, struct entry *e)
 	e->expires = WEFT_FOREVER;
 }
 
+/* The instant that lies so many units ahead; false if time ends before. */
+static inline bool keys_time(long long n, weft_time unit, weft_time *when)
+{
+	return !__builtin_mul_overflow(n, unit, when) &&
+	       !__builtin_add_overflow(*when, weft_now(), when) &&
+	       *when != WEFT_FOREVER;
+}
+
 /* There must be room: list_reserve(&k->due). */
 static inline void keys_expire(struct keys *k, struct entry *e, weft_time when)
 {
@@ -442,17 +471,32 @@ static inline struct entry **keys_find(struct keys *k, struct slice key)
 	return table_find(&k->table, key);
 }
 
-/* Drop up to `most` keys whose time has come. */
-static inline void keys_drop_expired(struct keys *k, int most)
+/* Drop keys whose time has come, but only some before others get the lock. */
+static inline void keys_drop_expired(struct keys *k)
 {
 	weft_time now = weft_now();
 
-	for (; most > 0 && keys_next(k) <= now; most--) {
+	for (int i = 0; i < KEYS_AT_A_TIME && keys_next(k) <= now; i++) {
 		struct slice key = entry_key(keys_due(k, 0));
 
 		keys_drop(k, table_find(&k->table, key));
 		k->expired++;
 	}
+}
+
+/* Put all that fit the pattern into the list. */
+static inline bool keys_fit(const struct keys *k, struct slice pattern,
+			    struct list *found)
+{
+	weft_time now = weft_now();
+
+	for (size_t i = 0; i < k->table.size; i++)
+		for (struct entry *e = k->table.buckets[i]; e; e = e->next)
+			if (e->expires > now &&
+			    slice_fits(pattern, entry_key(e)) &&
+			    !list_push(found, e, false))
+				return false;
+	return true;
 }
 
 /* Strings. */

@@ -19,7 +19,6 @@
 #define _GNU_SOURCE
 #include <weft.h>
 
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "keys.h"
@@ -27,15 +26,12 @@
 #include "serve.h"
 
 enum {
-	BATCH = 16 << 10,       /* bytes of answers that are sent together */
-	OUTBOX_MAX = 32 << 20,  /* bytes that wait for a subscriber to read */
-	EXPIRED_AT_A_TIME = 64, /* keys, before others get the mutex */
+	BATCH = 16 << 10,      /* bytes of answers that are sent together */
+	OUTBOX_MAX = 32 << 20, /* bytes that wait for a subscriber to read */
 };
 
 #define OK           "+OK\r\n"
 #define NIL          "$-1\r\n"
-#define OOM          "-OOM out of memory\r\n"
-#define SYNTAX       "-ERR syntax error\r\n"
 #define NOT_A_NUMBER "-ERR value is not an integer or out of range\r\n"
 #define WRONG_KIND                                                             \
 	"-WRONGTYPE Operation against a key holding the wrong kind of "        \
@@ -45,7 +41,6 @@ enum {
 struct client {
 	struct resp resp;
 	int fd;
-	size_t id;
 	struct list channels;      /* subscribed to */
 	struct weft_fiber *writer; /* sends resp.out, of a subscriber */
 	struct weft_sem filled;    /* there is something in it */
@@ -58,11 +53,8 @@ static struct {
 	struct table channels;  /* names, and lists of subscribers */
 	weft_time wakes;        /* when expire_keys() will do so ... */
 	struct weft_sem sooner; /* ... if it is not told to do it now */
-	size_t clients, connections, commands;
-	weft_time began;
+	size_t clients, commands;
 } db;
-
-/* Keys that expire. */
 
 /* A fiber: keys vanish when their time has come, whether read or not. */
 static void *expire_keys(void *unused)
@@ -71,7 +63,7 @@ static void *expire_keys(void *unused)
 
 	do {
 		weft_mutex_lock(&db.lock);
-		keys_drop_expired(&db.keys, EXPIRED_AT_A_TIME);
+		keys_drop_expired(&db.keys);
 		db.wakes = next = keys_next(&db.keys);
 		weft_mutex_unlock(&db.lock);
 	} while (weft_sem_acquire_until(&db.sooner, 1, next) != -ECANCELED);
@@ -85,14 +77,6 @@ static void expire(struct entry *e, weft_time when)
 		db.wakes = when;
 		weft_sem_release(&db.sooner, 1);
 	}
-}
-
-/* The instant that lies so many units ahead; false if time ends before. */
-static bool get_time(long long n, weft_time unit, weft_time *when)
-{
-	return !__builtin_mul_overflow(n, unit, when) &&
-	       !__builtin_add_overflow(*when, weft_now(), when) &&
-	       *when != WEFT_FOREVER;
 }
 
 /* Commands on strings.  They return false if there was no memory. */
@@ -109,16 +93,11 @@ static bool begins(struct resp *r, char first)
 	return (*resp_arg(r, 0).bytes | ' ') == first;
 }
 
-static bool is_other(const struct entry *e, enum kind kind)
-{
-	return e && e->kind != kind;
-}
-
 static bool run_get(struct resp *r)
 {
 	struct entry *e = *find(r, 1);
 
-	if (is_other(e, STRING))
+	if (entry_is_other(e, STRING))
 		return resp_text(r, WRONG_KIND);
 	return e ? resp_bulk(r, entry_string(e)) : resp_text(r, NIL);
 }
@@ -158,10 +137,10 @@ static bool run_set(struct resp *r)
 	long long n;
 
 	if (!get_set_options(r, &o))
-		return resp_text(r, SYNTAX);
+		return resp_error(r, "syntax error");
 	if (o.time && !slice_number(resp_arg(r, o.time), &n))
 		return resp_text(r, NOT_A_NUMBER);
-	if (o.time && (n <= 0 || !get_time(n, o.unit, &when)))
+	if (o.time && (n <= 0 || !keys_time(n, o.unit, &when)))
 		return resp_error(r, "invalid expire time in 'set' command");
 	at = find(r, 1);
 	if (*at ? o.nx : o.xx)
@@ -191,21 +170,14 @@ static bool run_mget(struct resp *r)
 	return !r->failed;
 }
 
-static bool wrong_arity(struct resp *r, const char *command)
-{
-	return resp_error(r, "wrong number of arguments for '%s' command",
-			  command);
-}
-
 /* Without memory for all of them, the first may have been set. */
 static bool run_mset(struct resp *r)
 {
 	if (r->count % 2 == 0)
-		return wrong_arity(r, "mset");
+		return resp_wrong_arity(r, "mset");
 	for (size_t i = 1; i < r->count; i += 2) {
-		struct entry *e =
-			keys_write(&db.keys, find(r, i), resp_arg(r, i),
-				   resp_arg(r, i + 1));
+		struct slice key = resp_arg(r, i), s = resp_arg(r, i + 1);
+		struct entry *e = keys_write(&db.keys, find(r, i), key, s);
 
 		if (!e)
 			return false;
@@ -219,7 +191,7 @@ static bool run_append(struct resp *r)
 	struct entry **at = find(r, 1), *e = *at;
 	struct slice more = resp_arg(r, 2);
 
-	if (is_other(e, STRING))
+	if (entry_is_other(e, STRING))
 		return resp_text(r, WRONG_KIND);
 	if (e && e->length + more.length > RESP_BULK_MAX)
 		return resp_error(r, "string exceeds maximum allowed size "
@@ -235,7 +207,7 @@ static bool run_count(struct resp *r)
 	char digits[20], *end = digits + sizeof digits;
 	long long n = 0;
 
-	if (is_other(e, STRING))
+	if (entry_is_other(e, STRING))
 		return resp_text(r, WRONG_KIND);
 	if (e && !slice_number(entry_string(e), &n))
 		return resp_text(r, NOT_A_NUMBER);
@@ -247,27 +219,18 @@ static bool run_count(struct resp *r)
 
 /* Commands on keys of every kind. */
 
-static bool run_del(struct resp *r)
+/* EXISTS, and DEL which counts them too. */
+static bool run_exists(struct resp *r)
 {
 	long long n = 0;
 
 	for (size_t i = 1; i < r->count; i++) {
 		struct entry **at = find(r, i);
 
-		if (*at) {
+		n += *at != NULL;
+		if (*at && begins(r, 'd'))
 			keys_drop(&db.keys, at);
-			n++;
-		}
 	}
-	return resp_number(r, ':', n);
-}
-
-static bool run_exists(struct resp *r)
-{
-	long long n = 0;
-
-	for (size_t i = 1; i < r->count; i++)
-		n += *find(r, i) != NULL;
 	return resp_number(r, ':', n);
 }
 
@@ -282,7 +245,7 @@ static bool run_expire(struct resp *r)
 	if (r->count > 3)
 		return resp_error(r, "Unsupported option %.*s",
 				  (int)r->args[3].length, resp_arg(r, 3).bytes);
-	if (!get_time(n, WEFT_SEC(1), &when))
+	if (!keys_time(n, WEFT_SEC(1), &when))
 		return resp_error(r, "invalid expire time in 'expire' command");
 	at = find(r, 1);
 	if (!*at)
@@ -310,14 +273,8 @@ static bool run_ttl(struct resp *r)
 static bool run_keys(struct resp *r)
 {
 	struct list found = {0};
-	weft_time now = weft_now();
-	bool enough = true;
+	bool enough = keys_fit(&db.keys, resp_arg(r, 1), &found);
 
-	for (size_t i = 0; i < db.keys.table.size; i++)
-		for (struct entry *e = db.keys.table.buckets[i]; e; e = e->next)
-			if (e->expires > now &&
-			    slice_fits(resp_arg(r, 1), entry_key(e)))
-				enough &= list_push(&found, e, false);
 	resp_number(r, '*', found.count);
 	while (found.count)
 		resp_bulk(r, entry_key(list_pop(&found, false)));
@@ -340,7 +297,7 @@ static bool run_push(struct resp *r)
 	uint32_t before;
 	size_t i = 2;
 
-	if (is_other(e, LIST))
+	if (entry_is_other(e, LIST))
 		return resp_text(r, WRONG_KIND);
 	if (!e)
 		e = table_add(&db.keys.table, at, resp_arg(r, 1), LIST, 0);
@@ -366,12 +323,10 @@ static bool run_pop(struct resp *r)
 	struct list *l;
 	long long n = 1;
 
-	if (r->count > 3)
-		return wrong_arity(r, front ? "lpop" : "rpop");
 	if (many && (!slice_number(resp_arg(r, 2), &n) || n < 0))
 		return resp_error(r, "value is out of range, must be positive");
 	at = find(r, 1);
-	if (is_other(*at, LIST))
+	if (entry_is_other(*at, LIST))
 		return resp_text(r, WRONG_KIND);
 	if (!*at)
 		return resp_text(r, many ? "*-1\r\n" : NIL);
@@ -392,25 +347,22 @@ static bool run_pop(struct resp *r)
 
 static bool run_lrange(struct resp *r)
 {
-	long long first, last, count;
+	struct list none = {0}, *l = &none;
+	long long first, last;
 	struct entry *e;
 
 	if (!slice_number(resp_arg(r, 2), &first) ||
 	    !slice_number(resp_arg(r, 3), &last))
 		return resp_text(r, NOT_A_NUMBER);
 	e = *find(r, 1);
-	if (is_other(e, LIST))
+	if (entry_is_other(e, LIST))
 		return resp_text(r, WRONG_KIND);
-	count = e ? e->list.count : 0;
-	if (first < 0)
-		first = first + count > 0 ? first + count : 0;
-	if (last < 0)
-		last += count;
-	if (last >= count)
-		last = count - 1;
+	if (e)
+		l = &e->list;
+	list_clip(l, &first, &last);
 	resp_number(r, '*', first <= last ? last - first + 1 : 0);
 	for (; first <= last; first++)
-		resp_bulk(r, list_text(&e->list, (size_t)first));
+		resp_bulk(r, list_text(l, (size_t)first));
 	return !r->failed;
 }
 
@@ -442,7 +394,8 @@ static void *write_out(void *arg)
 /* One that cannot be told, or reads too slowly, is let go. */
 static void wake_writer(struct client *c)
 {
-	if (c->resp.failed || c->resp.out.end > OUTBOX_MAX) {
+	if (c->resp.failed ||
+	    (c->channels.count && c->resp.out.end > OUTBOX_MAX)) {
 		c->resp.closing = true;
 		weft_shutdown(c->fd, SHUT_RDWR);
 	}
@@ -475,10 +428,7 @@ static void put_subscription(struct client *c, const char *what,
 {
 	resp_text(&c->resp, "*3\r\n");
 	resp_bulk(&c->resp, slice(what));
-	if (channel.bytes)
-		resp_bulk(&c->resp, channel);
-	else
-		resp_text(&c->resp, NIL);
+	resp_bulk(&c->resp, channel);
 	resp_number(&c->resp, ':', c->channels.count);
 }
 
@@ -532,7 +482,7 @@ static bool run_unsubscribe(struct resp *r)
 		put_subscription(c, "unsubscribe", resp_arg(r, i));
 	}
 	if (r->count == 1 && !c->channels.count)
-		put_subscription(c, "unsubscribe", (struct slice){0});
+		resp_text(r, "*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n");
 	while (r->count == 1 && c->channels.count) {
 		struct entry *e = list_pop(&c->channels, true);
 
@@ -551,15 +501,11 @@ static bool is_subscribed(struct resp *r)
 
 static bool run_ping(struct resp *r)
 {
-	struct slice text = r->count > 1 ? resp_arg(r, 1) : slice("");
-
-	if (r->count > 2)
-		return wrong_arity(r, "ping");
 	if (is_subscribed(r))
 		resp_text(r, "*2\r\n$4\r\npong\r\n");
 	else if (r->count == 1)
 		return resp_text(r, "+PONG\r\n");
-	return resp_bulk(r, text);
+	return resp_bulk(r, r->count > 1 ? resp_arg(r, 1) : slice(""));
 }
 
 static bool run_echo(struct resp *r)
@@ -582,34 +528,22 @@ static bool run_select(struct resp *r)
 	return n ? resp_error(r, "DB index is out of range") : resp_text(r, OK);
 }
 
-static bool unknown_subcommand(struct resp *r, const char *command)
-{
-	struct slice name = resp_arg(r, 1);
-
-	return resp_error(r, "unknown subcommand '%.*s'. Try %s HELP.",
-			  (int)(name.length < 128 ? name.length : 128),
-			  name.bytes, command);
-}
-
 /* What clients say of themselves when they connect is not kept. */
 static bool run_client(struct resp *r)
 {
-	struct slice what = resp_arg(r, 1);
-
-	if (slice_is(what, "id") && r->count == 2)
-		return resp_number(r, ':', (long long)((struct client *)r)->id);
-	if (slice_is(what, "setname") || slice_is(what, "setinfo"))
+	if (slice_is(resp_arg(r, 1), "setname") ||
+	    slice_is(resp_arg(r, 1), "setinfo"))
 		return resp_text(r, OK);
-	return unknown_subcommand(r, "CLIENT");
+	return resp_unknown_subcommand(r, "CLIENT");
 }
 
 /* redis-benchmark asks for these. */
 static bool run_config(struct resp *r)
 {
 	if (!slice_is(resp_arg(r, 1), "get"))
-		return unknown_subcommand(r, "CONFIG");
+		return resp_unknown_subcommand(r, "CONFIG");
 	if (r->count != 3)
-		return wrong_arity(r, "config|get");
+		return resp_wrong_arity(r, "config|get");
 	if (slice_is(resp_arg(r, 2), "save"))
 		return resp_text(r, "*2\r\n$4\r\nsave\r\n$0\r\n\r\n");
 	if (slice_is(resp_arg(r, 2), "appendonly"))
@@ -619,23 +553,20 @@ static bool run_config(struct resp *r)
 
 static bool run_info(struct resp *r)
 {
+	size_t keys = db.keys.table.count;
 	char text[512];
-	int n = snprintf(
-		text, sizeof text,
-		"# Server\r\nredis_mode:standalone\r\nprocess_id:%d\r\n"
-		"uptime_in_seconds:%lld\r\n\r\n"
-		"# Clients\r\nconnected_clients:%zu\r\n\r\n"
-		"# Stats\r\ntotal_connections_received:%zu\r\n"
-		"total_commands_processed:%zu\r\nexpired_keys:%zu\r\n"
-		"pubsub_channels:%zu\r\n\r\n# Keyspace\r\n",
-		getpid(), (long long)((weft_now() - db.began) / WEFT_SEC(1)),
-		db.clients, db.connections, db.commands, db.keys.expired,
-		db.channels.count);
+	int n = snprintf(text, sizeof text,
+			 "# Server\r\nprocess_id:%d\r\n\r\n"
+			 "# Clients\r\nconnected_clients:%zu\r\n\r\n"
+			 "# Stats\r\ntotal_commands_processed:%zu\r\n"
+			 "expired_keys:%zu\r\npubsub_channels:%zu\r\n\r\n"
+			 "# Keyspace\r\n",
+			 getpid(), db.clients, db.commands, db.keys.expired,
+			 db.channels.count);
 
-	if (db.keys.table.count)
-		n += snprintf(text + n, sizeof text - (size_t)n,
-			      "db0:keys=%zu,expires=%u,avg_ttl=0\r\n",
-			      db.keys.table.count, db.keys.due.count);
+	if (keys)
+		n += sprintf(text + n, "db0:keys=%zu,expires=%u,avg_ttl=0\r\n",
+			     keys, db.keys.due.count);
 	return resp_bulk(r, (struct slice){text, (size_t)n});
 }
 
@@ -644,38 +575,38 @@ static bool run_command(struct resp *r);
 static const struct command {
 	const char *name;
 	bool (*run)(struct resp *r);
-	int arity; /* arguments and the name itself; -n: that or more */
+	size_t least, most; /* arguments, and the name itself; 0: any */
 	bool while_subscribed;
 } commands[] = {
-	{"append", run_append, 3, false},
-	{"client", run_client, -2, false},
-	{"command", run_command, -1, false},
-	{"config", run_config, -2, false},
-	{"dbsize", run_dbsize, 1, false},
-	{"decr", run_count, 2, false},
-	{"del", run_del, -2, false},
-	{"echo", run_echo, 2, false},
-	{"exists", run_exists, -2, false},
-	{"expire", run_expire, -3, false},
-	{"get", run_get, 2, false},
-	{"incr", run_count, 2, false},
-	{"info", run_info, -1, false},
-	{"keys", run_keys, 2, false},
-	{"lpop", run_pop, -2, false},
-	{"lpush", run_push, -3, false},
-	{"lrange", run_lrange, 4, false},
-	{"mget", run_mget, -2, false},
-	{"mset", run_mset, -3, false},
-	{"ping", run_ping, -1, true},
-	{"publish", run_publish, 3, false},
-	{"quit", run_quit, -1, true},
-	{"rpop", run_pop, -2, false},
-	{"rpush", run_push, -3, false},
-	{"select", run_select, 2, false},
-	{"set", run_set, -3, false},
-	{"subscribe", run_subscribe, -2, true},
-	{"ttl", run_ttl, 2, false},
-	{"unsubscribe", run_unsubscribe, -1, true},
+	{"append", run_append, 3, 3, false},
+	{"client", run_client, 2, 0, false},
+	{"command", run_command, 1, 0, false},
+	{"config", run_config, 2, 0, false},
+	{"dbsize", run_dbsize, 1, 1, false},
+	{"decr", run_count, 2, 2, false},
+	{"del", run_exists, 2, 0, false},
+	{"echo", run_echo, 2, 2, false},
+	{"exists", run_exists, 2, 0, false},
+	{"expire", run_expire, 3, 0, false},
+	{"get", run_get, 2, 2, false},
+	{"incr", run_count, 2, 2, false},
+	{"info", run_info, 1, 0, false},
+	{"keys", run_keys, 2, 2, false},
+	{"lpop", run_pop, 2, 3, false},
+	{"lpush", run_push, 3, 0, false},
+	{"lrange", run_lrange, 4, 4, false},
+	{"mget", run_mget, 2, 0, false},
+	{"mset", run_mset, 3, 0, false},
+	{"ping", run_ping, 1, 2, true},
+	{"publish", run_publish, 3, 3, false},
+	{"quit", run_quit, 1, 0, true},
+	{"rpop", run_pop, 2, 3, false},
+	{"rpush", run_push, 3, 0, false},
+	{"select", run_select, 2, 2, false},
+	{"set", run_set, 3, 0, false},
+	{"subscribe", run_subscribe, 2, 0, true},
+	{"ttl", run_ttl, 2, 2, false},
+	{"unsubscribe", run_unsubscribe, 1, 0, true},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -688,56 +619,34 @@ static bool run_command(struct resp *r)
 	if (r->count > 1 && slice_is(resp_arg(r, 1), "count"))
 		return resp_number(r, ':', COMMANDS);
 	if (r->count > 1)
-		return unknown_subcommand(r, "COMMAND");
+		return resp_unknown_subcommand(r, "COMMAND");
 	resp_number(r, '*', COMMANDS);
 	for (size_t i = 0; i < COMMANDS; i++) {
+		bool fixed = commands[i].least == commands[i].most;
+		long long least = (long long)commands[i].least;
+
 		resp_text(r, "*6\r\n");
 		resp_bulk(r, slice(commands[i].name));
-		resp_number(r, ':', commands[i].arity);
+		resp_number(r, ':', fixed ? least : -least);
 		resp_text(r, "*0\r\n:0\r\n:0\r\n:0\r\n");
 	}
 	return !r->failed;
 }
 
-static const struct command *find_command(struct slice name)
-{
-	for (size_t i = 0; i < COMMANDS; i++)
-		if ((name.bytes[0] | ' ') == commands[i].name[0] &&
-		    slice_is(name, commands[i].name))
-			return &commands[i];
-	return NULL;
-}
-
-static bool unknown_command(struct resp *r)
-{
-	struct slice name = resp_arg(r, 0);
-	char text[256] = "";
-	int used = 0;
-
-	for (size_t i = 1; i < r->count && used < 128; i++) {
-		int length = (int)r->args[i].length, most = 128 - used;
-
-		used += sprintf(text + used, "'%.*s' ",
-				length < most ? length : most,
-				resp_arg(r, i).bytes);
-	}
-	return resp_error(r,
-			  "unknown command '%.*s', with args beginning "
-			  "with: %s",
-			  (int)(name.length < 128 ? name.length : 128),
-			  name.bytes, text);
-}
-
 static bool run(struct resp *r)
 {
-	const struct command *command = find_command(resp_arg(r, 0));
-	int count = (int)r->count;
+	const struct command *command = commands, *end = commands + COMMANDS;
+	struct slice name = resp_arg(r, 0);
 
-	if (!command)
-		return unknown_command(r);
-	if (command->arity < 0 ? count < -command->arity
-			       : count != command->arity)
-		return wrong_arity(r, command->name);
+	/* The first letter says no to most of them. */
+	while (command < end && ((*name.bytes | ' ') != *command->name ||
+				 !slice_is(name, command->name)))
+		command++;
+	if (command == end)
+		return resp_unknown_command(r);
+	if (r->count < command->least ||
+	    (command->most && r->count > command->most))
+		return resp_wrong_arity(r, command->name);
 	if (is_subscribed(r) && !command->while_subscribed)
 		return resp_error(r,
 				  "Can't execute '%s': only (P|S)SUBSCRIBE / "
@@ -747,7 +656,7 @@ static bool run(struct resp *r)
 	return command->run(r);
 }
 
-/* There is room for RESP_SPARE bytes. */
+/* There is room for a short answer, such as that there is no memory. */
 static void execute(struct resp *r)
 {
 	size_t before = r->out.end;
@@ -757,59 +666,51 @@ static void execute(struct resp *r)
 		return;
 	r->failed = false;
 	r->out.end = before;
-	resp_text(r, OOM);
+	resp_text(r, RESP_OOM);
 }
 
 /* Connections. */
 
-enum next { READ, SEND, END };
-
-/* What arrived is executed as long as answers to it can be gathered. */
-static enum next execute_all(struct client *c)
+/* Execute what has arrived whole; false if the answers have to be sent first. */
+static bool execute_all(struct client *c)
 {
 	struct resp *r = &c->resp;
-	enum resp_parsed parsed;
 
 	while (!r->closing) {
-		if (!c->writer && r->out.end >= BATCH)
-			return SEND;
-		if (!buffer_reserve(&r->out, RESP_SPARE))
-			return r->out.end && !c->writer ? SEND : END;
-		parsed = resp_parse(r);
-		if (parsed != RESP_WHOLE)
-			return parsed == RESP_MORE ? READ : END;
+		if ((!c->writer && r->out.end >= BATCH) ||
+		    !buffer_reserve(&r->out, RESP_SHORT)) {
+			r->closing = c->writer || !r->out.end;
+			return r->closing;
+		}
+		if (!resp_parse(r))
+			return true;
 		if (r->count)
 			execute(r);
 		resp_next(r);
 	}
-	return END;
+	return true;
 }
 
-/* Execute, and see that the answers are sent. */
-static enum next answer(struct client *c)
+/* False when it was the last. */
+static bool answer(struct client *c)
 {
 	struct buffer *out = &c->resp.out;
-	enum next next;
+	bool done, closing;
 
-	weft_mutex_lock(&db.lock);
-	next = execute_all(c);
-	if (c->writer && out->end)
-		wake_writer(c);
-	weft_mutex_unlock(&db.lock);
-	if (c->writer || !out->end)
-		return next;
-	if (weft_write_all(c->fd, out->bytes, out->end, NULL) < 0)
-		return END;
-	buffer_clear(out);
-	return next;
-}
-
-static void begin(struct client *c)
-{
-	weft_mutex_lock(&db.lock);
-	db.clients++;
-	c->id = ++db.connections;
-	weft_mutex_unlock(&db.lock);
+	do {
+		weft_mutex_lock(&db.lock);
+		done = execute_all(c);
+		closing = c->resp.closing;
+		if (c->writer && out->end)
+			wake_writer(c);
+		weft_mutex_unlock(&db.lock);
+		if (c->writer || !out->end)
+			continue;
+		if (weft_write_all(c->fd, out->bytes, out->end, NULL) < 0)
+			return false;
+		buffer_clear(out);
+	} while (!done);
+	return !closing;
 }
 
 /* The writer sends what is left, if the peer takes it. */
@@ -844,7 +745,7 @@ static bool receive(struct client *c)
 
 	if (!resp_reserve(&c->resp)) {
 		if (!c->writer)
-			weft_write_all(c->fd, OOM, sizeof OOM - 1, NULL);
+			weft_write(c->fd, RESP_OOM, sizeof RESP_OOM - 1);
 		return false;
 	}
 	n = weft_read(c->fd, in->bytes + in->end, in->capacity - in->end);
@@ -856,11 +757,12 @@ static bool receive(struct client *c)
 static void *serve(void *arg)
 {
 	struct client c = {.fd = (int)(intptr_t)arg};
-	enum next next = READ;
 
-	begin(&c);
-	while (next == SEND || (next == READ && receive(&c)))
-		next = answer(&c);
+	weft_mutex_lock(&db.lock);
+	db.clients++;
+	weft_mutex_unlock(&db.lock);
+	while (receive(&c) && answer(&c))
+		;
 	end(&c);
 	return NULL;
 }
@@ -868,15 +770,10 @@ static void *serve(void *arg)
 static int begin_and_serve(void *arg)
 {
 	struct weft_fiber *expirer;
-	uint64_t seed[2];
 	int err;
 
-	if (getrandom(seed, sizeof seed, 0) < 0)
-		return -errno;
-	if (!table_begin(&db.keys.table, seed) ||
-	    !table_begin(&db.channels, seed))
+	if (!table_begin(&db.keys.table) || !table_begin(&db.channels))
 		return -ENOMEM;
-	db.began = weft_now();
 	db.wakes = WEFT_FOREVER;
 	err = weft_spawn(&expirer, NULL, expire_keys, NULL);
 	if (err < 0)

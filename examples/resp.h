@@ -23,11 +23,13 @@
 #define RESP_ARGS_MAX    (1 << 20)
 #define RESP_LINE_MAX    (64 << 10) /* bytes of a header or an inline command */
 
+#define RESP_OOM "-OOM out of memory\r\n"
+
 enum {
 	RESP_FIRST = 2 << 10,   /* bytes that a buffer begins with ... */
 	RESP_KEEP = 32 << 10,   /* ... and has at most when it is empty */
 	RESP_AHEAD = 256 << 10, /* room to make for the rest of an argument */
-	RESP_SPARE = 64,        /* always left behind an answer, for an error */
+	RESP_SHORT = 128, /* bytes: more than most answers and errors take */
 };
 
 /* Bytes that belong to somebody else. */
@@ -56,8 +58,6 @@ struct resp {
 	bool failed;            /* there was no memory for an answer */
 	bool closing;           /* once what is in `out` has been sent */
 };
-
-enum resp_parsed { RESP_MORE, RESP_WHOLE, RESP_WRONG };
 
 static inline struct slice slice(const char *text)
 {
@@ -147,7 +147,7 @@ static inline struct slice resp_arg(const struct resp *r, size_t i)
 
 static inline bool resp_put(struct resp *r, struct slice s)
 {
-	if (r->failed || !buffer_reserve(&r->out, s.length + RESP_SPARE)) {
+	if (r->failed || !buffer_reserve(&r->out, s.length)) {
 		r->failed = true;
 		return false;
 	}
@@ -197,7 +197,42 @@ resp_error(struct resp *r, const char *format, ...)
 	return resp_text(r, "\r\n");
 }
 
-/* Commands. */
+static inline bool resp_wrong_arity(struct resp *r, const char *command)
+{
+	return resp_error(r, "wrong number of arguments for '%s' command",
+			  command);
+}
+
+static inline int resp_most(size_t length, int most)
+{
+	return length < (size_t)most ? (int)length : most;
+}
+
+static inline bool resp_unknown_command(struct resp *r)
+{
+	struct slice name = resp_arg(r, 0);
+	char args[160] = "";
+	int used = 0;
+
+	for (size_t i = 1; i < r->count && used < 128; i++)
+		used += sprintf(args + used, "'%.*s' ",
+				resp_most(r->args[i].length, 128 - used),
+				resp_arg(r, i).bytes);
+	return resp_error(r,
+			  "unknown command '%.*s', with args beginning with: "
+			  "%s",
+			  resp_most(name.length, 128), name.bytes, args);
+}
+
+static inline bool resp_unknown_subcommand(struct resp *r, const char *command)
+{
+	struct slice name = resp_arg(r, 1);
+
+	return resp_error(r, "unknown subcommand '%.*s'. Try %s HELP.",
+			  resp_most(name.length, 128), name.bytes, command);
+}
+
+/* Commands.  Whoever calls sees that a short answer has room. */
 
 static inline bool resp_add_arg(struct resp *r, size_t at, size_t length)
 {
@@ -205,8 +240,11 @@ static inline bool resp_add_arg(struct resp *r, size_t at, size_t length)
 		size_t n = r->capacity ? 2 * r->capacity : 8;
 		struct resp_arg *args = realloc(r->args, n * sizeof *args);
 
-		if (!args)
+		if (!args) {
+			r->closing = true;
+			resp_text(r, RESP_OOM);
 			return false;
+		}
 		r->args = args;
 		r->capacity = n;
 	}
@@ -214,10 +252,11 @@ static inline bool resp_add_arg(struct resp *r, size_t at, size_t length)
 	return true;
 }
 
-static inline enum resp_parsed resp_refuse(struct resp *r, const char *why)
+static inline bool resp_refuse(struct resp *r, const char *why)
 {
 	resp_error(r, "Protocol error: %s", why);
-	return RESP_WRONG;
+	r->closing = true;
+	return false;
 }
 
 /* The character behind a backslash in quotes. */
@@ -266,7 +305,7 @@ static inline bool resp_word(char **from, char *end, char **to)
 	return !quote;
 }
 
-static inline enum resp_parsed resp_parse_inline(struct resp *r)
+static inline bool resp_parse_inline(struct resp *r)
 {
 	char *line = r->in.bytes + r->begin, *from = line, *to;
 	size_t left = r->in.end - r->begin;
@@ -275,25 +314,24 @@ static inline enum resp_parsed resp_parse_inline(struct resp *r)
 	if (!end && left > RESP_LINE_MAX)
 		return resp_refuse(r, "too big inline request");
 	if (!end)
-		return RESP_MORE;
+		return false;
 	r->at = (size_t)(end + 1 - line);
 	for (;;) {
 		while (from < end && isspace((unsigned char)*from))
 			from++;
 		if (from == end)
-			return RESP_WHOLE;
+			return true;
 		line = to = from;
 		if (!resp_word(&from, end, &to))
 			return resp_refuse(r, "unbalanced quotes in request");
 		if (!resp_add_arg(r, (size_t)(line - r->in.bytes) - r->begin,
 				  (size_t)(to - line)))
-			return resp_refuse(r, "out of memory");
+			return false;
 	}
 }
 
 /* "*3\r\n" or "$5\r\n", or as much of it as has arrived. */
-static inline enum resp_parsed resp_parse_header(struct resp *r, bool bulk,
-						 long long *n)
+static inline bool resp_parse_header(struct resp *r, bool bulk, long long *n)
 {
 	char *line = r->in.bytes + r->begin + r->at;
 	size_t left = r->in.end - r->begin - r->at;
@@ -304,63 +342,61 @@ static inline enum resp_parsed resp_parse_header(struct resp *r, bool bulk,
 		return resp_refuse(r, bulk ? "too big bulk count string"
 					   : "too big mbulk count string");
 	if (!end || end + 1 == line + left)
-		return RESP_MORE;
+		return false;
 	digits.length = (size_t)(end - digits.bytes);
 	if (!slice_number(digits, n) ||
 	    (bulk ? *n < 0 || *n > RESP_BULK_MAX : *n > RESP_ARGS_MAX))
 		return resp_refuse(r, bulk ? "invalid bulk length"
 					   : "invalid multibulk length");
 	r->at += (size_t)(end + 2 - line);
-	return RESP_WHOLE;
+	return true;
 }
 
 /* "$5\r\nhello\r\n", or as much of it as has arrived; `length` counts all. */
-static inline enum resp_parsed resp_parse_arg(struct resp *r)
+static inline bool resp_parse_arg(struct resp *r)
 {
 	const char *at = r->in.bytes + r->begin + r->at;
-	enum resp_parsed parsed;
 	long long n;
 
 	if (!r->length) {
 		char why[] = "expected '$', got '?'";
 
 		if (r->begin + r->at == r->in.end)
-			return RESP_MORE;
+			return false;
 		why[sizeof why - 3] = *at;
 		if (*at != '$')
 			return resp_refuse(r, why);
-		parsed = resp_parse_header(r, true, &n);
-		if (parsed != RESP_WHOLE)
-			return parsed;
+		if (!resp_parse_header(r, true, &n))
+			return false;
 		r->length = n + 2;
 	}
 	if (r->in.end - r->begin - r->at < (size_t)r->length)
-		return RESP_MORE;
+		return false;
 	if (!resp_add_arg(r, r->at, (size_t)r->length - 2))
-		return resp_refuse(r, "out of memory");
+		return false;
 	r->at += (size_t)r->length;
 	r->length = 0;
 	r->missing--;
-	return RESP_WHOLE;
+	return true;
 }
 
 /*
- * Parse on.  RESP_WHOLE: there is a command, perhaps without an argument, until
- * resp_next(); RESP_WRONG: the answer says what is, and nothing can follow.
+ * Parse on.  Whether there is a whole command, perhaps without an argument; it
+ * is there until resp_next().  What cannot be understood is answered, and
+ * `closing` set.
  */
-static inline enum resp_parsed resp_parse(struct resp *r)
+static inline bool resp_parse(struct resp *r)
 {
-	enum resp_parsed parsed = RESP_WHOLE;
-
 	if (r->begin == r->in.end)
-		return RESP_MORE;
+		return false;
 	if (r->in.bytes[r->begin] != '*')
 		return resp_parse_inline(r);
-	if (!r->at)
-		parsed = resp_parse_header(r, false, &r->missing);
-	while (parsed == RESP_WHOLE && r->missing > 0)
-		parsed = resp_parse_arg(r);
-	return parsed;
+	if (!r->at && !resp_parse_header(r, false, &r->missing))
+		return false;
+	while (r->missing > 0)
+		if (!resp_parse_arg(r))
+			return false;
+	return true;
 }
 
 /* The command is done with. */
@@ -368,6 +404,11 @@ static inline void resp_next(struct resp *r)
 {
 	r->begin += r->at;
 	r->at = r->count = 0;
+	if (r->capacity > RESP_KEEP / sizeof *r->args) {
+		free(r->args);
+		r->args = NULL;
+		r->capacity = 0;
+	}
 }
 
 /* Make room to read more; false if there is none. */

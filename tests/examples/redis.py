@@ -398,6 +398,16 @@ PROTOCOL = [
 
 
 class Redis(smoke.StreamCase):
+    def start(self, *args):
+        server = super().start(*args)
+
+        def see_that_it_ends():
+            if server.process.poll() is None:
+                self.assert_ends(server)
+
+        self.addCleanup(see_that_it_ends)
+        return server
+
     def client(self, server):
         client = Client(server)
         self.addCleanup(client.close)
