@@ -33,6 +33,7 @@
 #include <sys/uio.h>
 
 #include "base.h"
+#include "select.h"
 #include "time.h"
 
 WEFT_BEGIN
@@ -160,6 +161,20 @@ WEFT_API int weft_connect_until(int fd, const struct sockaddr *addr,
 WEFT_API int weft_poll(struct pollfd *fds, nfds_t count);
 WEFT_API int weft_poll_until(struct pollfd *fds, nfds_t count,
 			     weft_time deadline);
+
+/*
+ * A case for weft_select(): poll(2) says one of `events`, or that the
+ * descriptor has failed or hung up; the result is its `revents`.  A negative
+ * descriptor never becomes ready.
+ *
+ * The result is POLLNVAL for a descriptor that is not open or is closed
+ * meanwhile by weft_close(); -ENOMEM and -ENOSPC as in the calls here; -ESRCH
+ * for one that is not ready, on a thread while there is no runtime: nothing
+ * would watch it.  (weft_poll() waits there too.)
+ *
+ * Context: any thread; does not block.
+ */
+WEFT_API struct weft_case weft_case_fd(int fd, short events);
 
 /*
  * Close.  Everybody who waits for the descriptor is woken with -EBADF, and the

@@ -12,6 +12,8 @@
 struct selection {
 	struct weft_case *cases;
 	size_t count;
+	const char *what; /* for those who look */
+	uintptr_t object;
 	struct wf_wait wait;
 };
 
@@ -71,7 +73,7 @@ static int wait_for_any(struct selection *s, struct weft_fiber *me,
 	size_t linked;
 	int r;
 
-	wait_begin(&s->wait, me, "select", s->count);
+	wait_begin(&s->wait, me, s->what, s->object);
 	linked = link_all(s, &last);
 	if (last == WF_DONE)
 		r = (int)linked - 1;
@@ -90,25 +92,62 @@ static int wait_for_any(struct selection *s, struct weft_fiber *me,
 	return s->cases[r].kind_->settle(&s->cases[r]) ? r : -EAGAIN;
 }
 
-int weft_select_until(struct weft_case *cases, size_t count, weft_time deadline)
+/* Ready, but not heard of yet, is better than late. */
+static int last_attempt(struct selection *s, struct weft_fiber *me)
 {
-	struct selection s = {.cases = cases, .count = count};
+	int i = attempt_all(s, me);
+
+	return i == -EAGAIN ? -ETIMEDOUT : i;
+}
+
+static int any(struct selection *s, struct weft_fiber *me, weft_time deadline)
+{
+	int r = wait_allowed(me);
+
+	if (r)
+		return r;
+	do {
+		r = attempt_all(s, me);
+		if (r == -EAGAIN)
+			r = wait_for_any(s, me, deadline);
+		/* -ESHUTDOWN: a descriptor has another answer by now. */
+	} while (r == -EAGAIN || r == -ESHUTDOWN);
+	sched_spend(waiter_fiber());
+	return r == -ETIMEDOUT ? last_attempt(s, me) : r;
+}
+
+static int select_until(struct selection *s, weft_time deadline)
+{
 	struct weft_fiber *me = wf_waiter_begin();
 	int r;
 
 	if (!me)
 		return -ENOMEM;
-	r = wf_wait_allowed(me);
-	if (r == 0) {
-		do {
-			r = attempt_all(&s, me);
-			if (r == -EAGAIN)
-				r = wait_for_any(&s, me, deadline);
-		} while (r == -EAGAIN);
-		sched_spend(waiter_fiber());
-	}
+	r = any(s, me, deadline);
 	wf_waiter_end(me);
 	return r;
+}
+
+int weft_select_until(struct weft_case *cases, size_t count, weft_time deadline)
+{
+	struct selection s = {.cases = cases,
+			      .count = count,
+			      .what = "select",
+			      .object = count};
+
+	return select_until(&s, deadline);
+}
+
+int wf_select_one(struct weft_case *c, const char *what, const void *object,
+		  weft_time deadline)
+{
+	struct selection s = {.cases = c,
+			      .count = 1,
+			      .what = what,
+			      .object = (uintptr_t)object};
+	int r = select_until(&s, deadline);
+
+	return r < 0 ? r : c->result;
 }
 
 int weft_select(struct weft_case *cases, size_t count)

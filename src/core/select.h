@@ -51,6 +51,15 @@ static inline struct wf_node *case_node(struct weft_case *c)
 	return (struct wf_node *)(void *)c->node_;
 }
 
+/*
+ * Wait for one case, and return its result; `what` and `object` are for those
+ * who look.
+ *
+ * Errors: as weft_select_until().
+ */
+int wf_select_one(struct weft_case *c, const char *what, const void *object,
+		  weft_time deadline);
+
 static inline struct weft_case *case_of(struct wf_node *node)
 {
 	return (struct weft_case *)((char *)node -

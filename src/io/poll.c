@@ -34,20 +34,6 @@ struct set {
 	struct wf_wait wait;
 };
 
-/* Anything that would make revents differ. */
-static uint32_t wanted(short events)
-{
-	uint64_t bits = WF_IN_HUP | WF_OUT_HUP | WF_ERROR;
-
-	if (events & (POLLIN | POLLRDNORM | POLLRDBAND))
-		bits |= WF_IN;
-	if (events & (POLLOUT | POLLWRNORM | POLLWRBAND))
-		bits |= WF_OUT;
-	if (events & POLLPRI)
-		bits |= WF_PRI;
-	return (uint32_t)bits;
-}
-
 static void leave_all(struct set *set)
 {
 	for (nfds_t i = 0; i < set->count; i++)
@@ -64,7 +50,7 @@ static int enter_all(struct set *set)
 
 		*e = (struct entry){
 			.node = {.wait = &set->wait, .index = (uint32_t)i}};
-		e->node.want = wanted(set->fds[i].events);
+		e->node.want = source_changes(set->fds[i].events);
 		if (set->fds[i].fd >= 0)
 			r = wf_source_enter(set->fds[i].fd, &e->source);
 		e->closing = r == -EBADF;

@@ -512,12 +512,13 @@ int wf_source_arm(struct wf_source *s)
 
 bool wf_source_link(struct wf_source *s, struct wf_node *node, uint64_t seen)
 {
-	const uint64_t ticks = TICK << TICK_IN_SHIFT | TICK << TICK_OUT_SHIFT;
+	const uint64_t same = TICK << TICK_IN_SHIFT | TICK << TICK_OUT_SHIFT |
+			      ~UINT64_C(0) << GEN_SHIFT;
 	bool linked;
 
 	spin_lock(&s->lock);
 	linked = !source_closing(s) &&
-		 !((atom_load_rlx(&s->ready) ^ seen) & ticks);
+		 !((atom_load_rlx(&s->ready) ^ seen) & same);
 	if (linked)
 		list_push(&s->waiters, &node->link);
 	spin_unlock(&s->lock);

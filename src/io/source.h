@@ -51,6 +51,8 @@
 #ifndef WF_SOURCE_H
 #define WF_SOURCE_H
 
+#include <poll.h>
+
 #include "core/wait.h"
 #include "os/poll.h"
 
@@ -173,6 +175,20 @@ static inline uint64_t source_enders(uint64_t want)
 {
 	return want | (want & WF_IN ? WF_IN_HUP : 0) |
 	       (want & WF_OUT ? WF_OUT_HUP : 0);
+}
+
+/* The bits that may change what poll(2) says to `events`. */
+static inline uint32_t source_changes(short events)
+{
+	uint64_t bits = WF_IN_HUP | WF_OUT_HUP | WF_ERROR;
+
+	if (events & (POLLIN | POLLRDNORM | POLLRDBAND))
+		bits |= WF_IN;
+	if (events & (POLLOUT | POLLWRNORM | POLLWRBAND))
+		bits |= WF_OUT;
+	if (events & POLLPRI)
+		bits |= WF_PRI;
+	return (uint32_t)bits;
 }
 
 static inline uint64_t source_ready(struct wf_source *s)

@@ -30,9 +30,9 @@ HOUSE = [
              " park join sched waiter adopt wait select sleep ticker local spawn"
              " scope"},
     {"sync": "queue batch sem mutex cond rwlock once barrier latch group notify chan"
-             " oneshot broadcast watch",
+             " bell oneshot broadcast watch",
      "io": "fdtab source offload attempt transfer file splice io message socket signal process"
-           " poll reader resolve net"},
+           " poll case reader resolve net"},
     {"run": "print sample trace worker fault watch stats dump sentinel"
             " runtime"},
     {"posix": ""},

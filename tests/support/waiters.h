@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * waiters.h - who waits on a descriptor: for unit tests and stress programs.
+ * waiters.h - who waits on a descriptor, or in a queue: for unit tests and
+ * stress programs.
  */
 #ifndef T_WAITERS_H
 #define T_WAITERS_H
 
 #include "io/source.h"
+#include "sync/queue.h"
+#include "weft/fiber.h"
 
 /* How many do, at this moment. */
 static inline size_t t_waiters(int fd)
@@ -21,6 +24,25 @@ static inline size_t t_waiters(int fd)
 	spin_unlock(&s->lock);
 	wf_source_leave(s);
 	return n;
+}
+
+/* The same of an object of weft/sync.h or weft/chan.h. */
+static inline size_t t_queued(struct weft_queue_ *place)
+{
+	struct wf_queue *q = queue_in(place);
+	size_t n = 0;
+
+	spin_lock(&q->lock);
+	list_for_each (node, &q->list)
+		n++;
+	spin_unlock(&q->lock);
+	return n;
+}
+
+static inline void t_await_queued(struct weft_queue_ *place, size_t n)
+{
+	while (t_queued(place) < n)
+		weft_yield();
 }
 
 #endif
