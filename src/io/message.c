@@ -137,7 +137,12 @@ ssize_t weft_sendto_until(int fd, const void *buf, size_t length, int flags,
 	return weft_sendmsg_until(fd, &msg, flags, deadline);
 }
 
-/* --- many --- */
+/*
+ * --- many ---
+ *
+ * A call stays with its source from the first message to the last: closed
+ * meanwhile, the number may be somebody else's.
+ */
 
 struct batch {
 	struct wf_attempt attempt;
@@ -180,13 +185,17 @@ int weft_recvmmsg_until(int fd, struct mmsghdr *msgs, unsigned count, int flags,
 		.flags = flags,
 	};
 	bool once = b.attempt.no_wait || flags & MSG_WAITFORONE;
-	long n;
+	struct wf_source *s;
+	long n = wf_attempt_enter(fd, &s);
 
+	if (n < 0)
+		return (int)n;
 	do {
-		n = wf_attempt(fd, &b.attempt);
+		n = wf_attempt_step(s, &b.attempt);
 		if (n > 0)
 			b.done += (unsigned)n;
 	} while (n > 0 && b.done < count && !once);
+	wf_source_leave(s);
 	if (n == 0 && b.done == 0 && count > 0) {
 		/* Shut down, which a message of no bytes says. */
 		msgs[0].msg_len = 0;
@@ -208,14 +217,15 @@ static long attempt_sendmmsg(struct wf_source *s, struct wf_attempt *a)
 }
 
 /* The first that does not go at once is waited for. */
-static long send_next(int fd, struct batch *b)
+static long send_next(struct wf_source *s, struct batch *b)
 {
 	struct mmsghdr *m = &b->msgs[b->done];
-	long n = wf_attempt(fd, &b->attempt);
+	long n = wf_attempt_step(s, &b->attempt);
 
 	if (n != -EAGAIN || b->flags & MSG_DONTWAIT)
 		return n;
-	n = weft_sendmsg_until(fd, &m->msg_hdr, b->flags, b->attempt.deadline);
+	n = weft_sendmsg_until(s->fd, &m->msg_hdr, b->flags,
+			       b->attempt.deadline);
 	if (n < 0)
 		return n;
 	m->msg_len = (unsigned)n;
@@ -238,13 +248,17 @@ int weft_sendmmsg_until(int fd, struct mmsghdr *msgs, unsigned count, int flags,
 		.count = count,
 		.flags = flags,
 	};
-	long n;
+	struct wf_source *s;
+	long n = wf_attempt_enter(fd, &s);
 
+	if (n < 0)
+		return (int)n;
 	do {
-		n = send_next(fd, &b);
+		n = send_next(s, &b);
 		if (n > 0)
 			b.done += (unsigned)n;
 	} while (n > 0 && b.done < count && whole(&msgs[b.done - 1]));
+	wf_source_leave(s);
 	return b.done ? (int)b.done : (int)n;
 }
 

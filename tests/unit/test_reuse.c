@@ -10,8 +10,11 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "core/carrier.h"
 
 TestSuite(reuse, .timeout = 60 * T_SLOW);
 
@@ -232,4 +235,98 @@ static int read_what_is_closed_meanwhile(void *unused)
 Test(reuse, a_call_of_many_steps_stays_with_its_connection)
 {
 	t_run(1, read_what_is_closed_meanwhile, NULL);
+}
+
+/* After this the next operation is the last that a fiber may do at once. */
+static void spend_all_but_one(void)
+{
+	int fd[2];
+	char c;
+
+	T_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
+	weft_yield();
+	for (int i = 1; i < WF_BUDGET; i++) {
+		T_CHECK(send(fd[1], "x", 1, 0) == 1);
+		T_CHECK(weft_read(fd[0], &c, 1) == 1);
+	}
+	weft_forget(fd[0]);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static void open_both(void)
+{
+	T_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, victim) == 0);
+	T_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, stranger) == 0);
+}
+
+static int receive_from_what_is_closed_meanwhile(void *unused)
+{
+	struct mmsghdr msgs[2] = {0};
+	struct iovec iov[2];
+	char got[2] = "";
+
+	(void)unused;
+	open_both();
+	for (int i = 0; i < 2; i++) {
+		iov[i] = (struct iovec){&got[i], 1};
+		msgs[i].msg_hdr.msg_iov = &iov[i];
+		msgs[i].msg_hdr.msg_iovlen = 1;
+	}
+	T_CHECK(send(victim[1], "v", 1, 0) == 1);
+	T_CHECK(send(stranger[1], "s", 1, 0) == 1);
+	spend_all_but_one();
+	T_CHECK(weft_spawn(NULL, NULL, give_the_number_away, NULL) == 0);
+	T_CHECK(weft_recvmmsg(victim[0], msgs, 2, 0) == 1);
+	T_CHECK(got[0] == 'v' && got[1] == 0);
+	T_CHECK(recv(successor, got, 1, MSG_DONTWAIT) == 1);
+	return 0;
+}
+
+Test(reuse, many_messages_are_received_from_one_connection)
+{
+	t_run(1, receive_from_what_is_closed_meanwhile, NULL);
+}
+
+#define LARGE 4096
+
+/* How many messages go at once. */
+static unsigned room(char *message)
+{
+	unsigned n = 0;
+	int fd[2];
+
+	T_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd) == 0);
+	while (send(fd[0], message, LARGE, MSG_DONTWAIT) == LARGE)
+		n++;
+	close(fd[0]);
+	close(fd[1]);
+	return n;
+}
+
+static int send_to_what_is_closed_meanwhile(void *unused)
+{
+	static char message[LARGE];
+	struct iovec iov = {message, sizeof message};
+	unsigned n = room(message);
+	struct mmsghdr *msgs = calloc(n + 1, sizeof *msgs);
+
+	(void)unused;
+	T_CHECK(n && msgs);
+	open_both();
+	for (unsigned i = 0; i <= n; i++) {
+		msgs[i].msg_hdr.msg_iov = &iov;
+		msgs[i].msg_hdr.msg_iovlen = 1;
+	}
+	spend_all_but_one();
+	T_CHECK(weft_spawn(NULL, NULL, give_the_number_away, NULL) == 0);
+	T_CHECK(weft_sendmmsg(victim[0], msgs, n + 1, 0) == (int)n);
+	T_CHECK(recv(stranger[1], message, 1, MSG_DONTWAIT) == -1);
+	free(msgs);
+	return 0;
+}
+
+Test(reuse, many_messages_are_sent_to_one_connection)
+{
+	t_run(1, send_to_what_is_closed_meanwhile, NULL);
 }
