@@ -21,6 +21,8 @@
 #define LINGER_FIRST   WEFT_USEC(50)
 #define LINGER_LAST    WEFT_USEC(800)
 #define FRUITLESS      3 /* spins in vain, then none until a wait was short */
+#define STAND_BY       WEFT_USEC(3)
+#define GLANCES        4
 
 struct wf_loop_options wf_loop_options;
 void (*wf_worker_at_over)(void);
@@ -188,6 +190,21 @@ static struct weft_fiber *look(struct wf_carrier *here, bool searching)
 }
 
 /*
+ * What is sent to this worker, or to all, is seen sooner than all of a look
+ * takes, which asks the clock, the kernel and the others too.
+ */
+static bool glance(struct wf_worker *w)
+{
+	for (unsigned i = 0; i < GLANCES; i++) {
+		if (!inbox_empty(&w->inbox) ||
+		    !inject_empty(&wf_runtime.inject))
+			return true;
+		wf_cpu_relax();
+	}
+	return false;
+}
+
+/*
  * As a searcher: look again and again for a while.  After FRUITLESS times in
  * vain there is one more chance for each sleep that was shorter than a spin:
  * among waits of a millisecond a short one now and then must not cost three.
@@ -201,14 +218,34 @@ static struct weft_fiber *spin(struct wf_carrier *here)
 	if (wf_loop_options.spin <= 0 || w->fruitless >= FRUITLESS)
 		return NULL;
 	w->slept_long = false;
-	end = wf_time_add(wf_clock_now(), wf_loop_options.spin);
-	while (!f && !wf_worker_over() && wf_clock_now() < end)
+	end = wf_time_add(atom_load_rlx(&w->now), wf_loop_options.spin);
+	while (!f && !wf_worker_over() && atom_load_rlx(&w->now) < end) {
+		glance(w);
 		f = look(here, true);
+	}
 	if (!f)
 		w->fruitless++;
 	else if (w->fruitless)
 		w->fruitless--;
 	return f;
+}
+
+/*
+ * Another one searches, so this one would sleep; but where two wake each other
+ * in turns the other one is about to find what we have just made ready, and we
+ * shall be woken in a moment.  True: it is our turn to search.
+ */
+static bool stand_by(struct wf_worker *w)
+{
+	weft_time end;
+
+	if (wf_loop_options.spin <= 0 || w->fruitless >= FRUITLESS)
+		return false;
+	end = wf_time_add(wf_clock_now(), STAND_BY);
+	while (!glance(w) && !wf_worker_over() && wf_clock_now() < end)
+		if (wf_idle_search(&wf_runtime.idle))
+			return true;
+	return false;
 }
 
 /*
@@ -356,7 +393,8 @@ static struct weft_fiber *find(struct wf_carrier *here)
 	f = linger(here);
 	while (!f && !wf_worker_over()) {
 		if (!searching)
-			searching = wf_idle_search(&wf_runtime.idle);
+			searching =
+				wf_idle_search(&wf_runtime.idle) || stand_by(w);
 		f = look(here, searching);
 		if (!f && searching)
 			f = spin(here);
