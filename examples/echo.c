@@ -4,6 +4,10 @@
  *
  *      ./echo 127.0.0.1:7777 &
  *      echo hello | nc -N 127.0.0.1 7777
+ *
+ * SIGTERM and SIGINT end it: nobody is accepted any more, each connection gets
+ * back what has come, and after five seconds, or at a second signal, whoever is
+ * left is cut off.
  */
 #include <weft.h>
 
@@ -14,50 +18,116 @@
 #include <string.h>
 #include <sys/resource.h>
 
-static void *serve(void *arg)
+#define PATIENCE WEFT_SEC(30) /* with a client that says nothing */
+#define GRACE    WEFT_SEC(5)
+
+struct connection {
+	int fd;
+	struct connection *next, **place;
+};
+
+static struct weft_mutex lock; /* over these: */
+static struct connection *connections;
+static bool ending;
+
+static sigset_t enders; /* signals */
+
+static void enter(struct connection *c)
 {
-	int fd = (int)(intptr_t)arg;
+	weft_mutex_lock(&lock);
+	c->next = connections;
+	c->place = &connections;
+	if (c->next)
+		c->next->place = &c->next;
+	connections = c;
+	if (ending)
+		weft_shutdown(c->fd, SHUT_RD);
+	weft_mutex_unlock(&lock);
+}
+
+static void leave(struct connection *c)
+{
+	weft_mutex_lock(&lock);
+	*c->place = c->next;
+	if (c->next)
+		c->next->place = c->place;
+	weft_mutex_unlock(&lock);
+}
+
+/* Each reads what has come, and then the end of the stream. */
+static void hang_up(void)
+{
+	weft_mutex_lock(&lock);
+	ending = true;
+	for (struct connection *c = connections; c; c = c->next)
+		weft_shutdown(c->fd, SHUT_RD);
+	weft_mutex_unlock(&lock);
+}
+
+static int serve(void *arg)
+{
+	struct connection self = {.fd = (int)(intptr_t)arg};
 	char buf[4096];
 	ssize_t n;
 
-	while ((n = weft_read_until(fd, buf, sizeof buf,
-				    weft_after(WEFT_SEC(30)))) > 0)
-		if (weft_write_all(fd, buf, (size_t)n, NULL) < 0)
+	enter(&self);
+	while ((n = weft_read_until(self.fd, buf, sizeof buf,
+				    weft_after(PATIENCE))) > 0)
+		if (weft_write_all(self.fd, buf, (size_t)n, NULL) < 0)
 			break;
-	weft_close(fd);
-	return NULL;
+	leave(&self);
+	weft_close(self.fd);
+	return 0;
 }
 
-/* Calls that wait give -ECANCELED from now on, and so everything ends. */
-static void stop(int signo)
+static void *await_signals(void *listening)
 {
-	(void)signo;
+	weft_signal_wait(&enders, NULL);
+	weft_cancel(listening);
+	weft_signal_wait_until(&enders, NULL, weft_after(GRACE));
 	weft_stop();
+	return NULL;
 }
 
 static void announce(int lfd)
 {
 	char address[WEFT_ADDRESS_MAX] = "?";
 
-	signal(SIGINT, stop);
-	signal(SIGTERM, stop);
 	weft_local_address(lfd, address, sizeof address);
 	printf("listening on %s\n", address);
 	fflush(stdout);
 }
 
-static int listen_and_serve(void *address)
+/* Until cancelled, and every connection has ended. */
+static int listen_and_serve(const char *address)
 {
 	int lfd = weft_listen(address, NULL), fd;
+	struct weft_scope scope;
 
 	if (lfd < 0)
 		return lfd;
 	announce(lfd);
+	weft_scope_begin(&scope, NULL);
 	while ((fd = weft_accept(lfd, NULL, NULL)) >= 0)
-		if (weft_spawn(NULL, NULL, serve, (void *)(intptr_t)fd) < 0)
+		if (weft_scope_spawn(&scope, NULL, NULL, serve,
+				     (void *)(intptr_t)fd) < 0)
 			weft_close(fd);
 	weft_close(lfd);
+	hang_up();
+	weft_shield();
+	weft_scope_end(&scope);
+	weft_unshield();
 	return fd;
+}
+
+static int run(void *address)
+{
+	int err = weft_spawn(NULL, NULL, await_signals, weft_self());
+
+	if (err == 0)
+		err = listen_and_serve(address);
+	weft_stop(); /* whoever waits for signals */
+	return err;
 }
 
 static int usage(FILE *out, int status)
@@ -99,7 +169,11 @@ int main(int argc, char **argv)
 	if (optind < argc)
 		address = argv[optind];
 	raise_descriptor_limit();
-	err = weft_run(&options, listen_and_serve, address);
+	sigemptyset(&enders);
+	sigaddset(&enders, SIGINT);
+	sigaddset(&enders, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &enders, NULL);
+	err = weft_run(&options, run, address);
 	if (err == -ECANCELED)
 		return 0;
 	fprintf(stderr, "echo: %s: %s\n", address, strerror(-err));

@@ -81,7 +81,7 @@ static int send_file(int fd, char *part, size_t used, int file, off_t left)
 /* 1: there may be another request; 0: that was the last; or -E... */
 static int answer(int fd, const struct http_request *rq, int status)
 {
-	bool keep = rq->keep && !rq->close;
+	bool keep = rq->keep && !rq->close && !serve_ending();
 	/* An idle connection has none, and the last one freed is still hot. */
 	char *part = malloc(PART);
 	off_t size = 0;
@@ -100,12 +100,12 @@ static int answer(int fd, const struct http_request *rq, int status)
 	return err < 0 ? err : keep;
 }
 
-static void *serve(void *arg)
+static void serve(int fd)
 {
-	int fd = (int)(intptr_t)arg, status;
 	struct http_request rq;
 	struct weft_reader in;
 	char buf[LINE];
+	int status;
 
 	weft_reader_init(&in, fd, buf, sizeof buf);
 	do
@@ -113,8 +113,6 @@ static void *serve(void *arg)
 	while (status >= 0 && (status = answer(fd, &rq, status)) > 0);
 	if (status == 0)
 		serve_drain(fd);
-	weft_close(fd);
-	return NULL;
 }
 
 static int listen_and_serve(void *arg)
@@ -126,8 +124,7 @@ int main(int argc, char **argv)
 {
 	struct serve s = {
 		.name = "httpd",
-		.usage = "[-w WORKERS] [-d DIR] [ADDRESS]\n"
-			 "WORKERS: 1 to 256, by default one a CPU\n"
+		.usage = "[-d DIR] [ADDRESS]\n"
 			 "DIR: what to serve, by default what is here\n"
 			 "ADDRESS: host:port, by default 127.0.0.1:8080\n",
 		.address = "127.0.0.1:8080",

@@ -17,8 +17,7 @@
 static struct serve serve = {
 	.name = "proxy",
 	.usage =
-		"[-w WORKERS] [-t UPSTREAM] [ADDRESS]\n"
-		"WORKERS: 1 to 256, by default one a CPU\n"
+		"[-t UPSTREAM] [ADDRESS]\n"
 		"UPSTREAM: host:port or unix:/path, by default 127.0.0.1:7777\n"
 		"ADDRESS: the same, by default 127.0.0.1:7778\n",
 	.address = "127.0.0.1:7778",
@@ -64,10 +63,9 @@ static void copy_both_ways(int client, int server)
 	weft_unshield();
 }
 
-static void *pass_on(void *arg)
+static void pass_on(int client)
 {
 	weft_time deadline = weft_after(WEFT_SEC(10));
-	int client = (int)(intptr_t)arg;
 	int server = weft_dial_until(serve.value, NULL, deadline);
 
 	if (server >= 0) {
@@ -76,8 +74,6 @@ static void *pass_on(void *arg)
 	} else if (server != -ECANCELED) {
 		serve_failed(&serve, serve.value, server);
 	}
-	weft_close(client);
-	return NULL;
 }
 
 static int listen_and_pass_on(void *arg)

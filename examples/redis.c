@@ -732,7 +732,6 @@ static void end(struct client *c)
 	}
 	weft_unshield();
 	serve_drain(c->fd);
-	weft_close(c->fd);
 	free(c->channels.items);
 	resp_free(&c->resp);
 }
@@ -754,9 +753,9 @@ static bool receive(struct client *c)
 	return n > 0;
 }
 
-static void *serve(void *arg)
+static void serve(int fd)
 {
-	struct client c = {.fd = (int)(intptr_t)arg};
+	struct client c = {.fd = fd};
 
 	weft_mutex_lock(&db.lock);
 	db.clients++;
@@ -764,7 +763,6 @@ static void *serve(void *arg)
 	while (receive(&c) && answer(&c))
 		;
 	end(&c);
-	return NULL;
 }
 
 static int begin_and_serve(void *arg)
@@ -788,8 +786,7 @@ int main(int argc, char **argv)
 {
 	struct serve s = {
 		.name = "redis",
-		.usage = "[-w WORKERS] [ADDRESS]\n"
-			 "WORKERS: 1 to 256, by default one a CPU\n"
+		.usage = "[ADDRESS]\n"
 			 "ADDRESS: host:port, by default 127.0.0.1:7379\n",
 		.address = "127.0.0.1:7379",
 	};

@@ -25,8 +25,11 @@ static void *echo(void *arg)
 
 	while ((n = weft_recvfrom(fd, buf, sizeof buf, 0, addr, &length)) >=
 	       0) {
-		/* One that cannot be sent is lost, as datagrams may be. */
+		/* One that cannot be sent is lost, as datagrams may be; but
+		 * not because the program ends. */
+		weft_shield();
 		weft_sendto(fd, buf, (size_t)n, 0, addr, length);
+		weft_unshield();
 		length = sizeof from;
 	}
 	return (void *)n;
@@ -34,21 +37,22 @@ static void *echo(void *arg)
 
 static int listen_and_echo(void *arg)
 {
-	int fd = serve_listen(arg, SOCK_DGRAM);
+	int fd = serve_listen(arg, SOCK_DGRAM), err;
 
 	if (fd < 0)
 		return fd;
 	for (unsigned i = 1; i < weft_workers(); i++)
 		weft_spawn(NULL, NULL, echo, (void *)(intptr_t)fd);
-	return (int)(intptr_t)echo((void *)(intptr_t)fd);
+	err = (int)(intptr_t)echo((void *)(intptr_t)fd);
+	weft_stop(); /* the others */
+	return err;
 }
 
 int main(int argc, char **argv)
 {
 	struct serve s = {
 		.name = "udp_echo",
-		.usage = "[-w WORKERS] [ADDRESS]\n"
-			 "WORKERS: 1 to 256, by default one a CPU\n"
+		.usage = "[ADDRESS]\n"
 			 "ADDRESS: host:port, by default 127.0.0.1:7779\n",
 		.address = "127.0.0.1:7779",
 		.options = {.stack_size = 128 << 10},

@@ -21,6 +21,7 @@ import unittest
 SKIP = 77
 LIMIT = 100  # seconds for one gdb
 CONNECTIONS = 100
+FIBERS = CONNECTIONS + 2  # one listens, one waits for signals
 ECHO = SCRIPT = ""
 
 
@@ -75,7 +76,7 @@ class Gdb(unittest.TestCase):
         self.addCleanup(self.server.end)
 
     def check_list(self, said):
-        end = f"\n{CONNECTIONS + 1} fibers\n"
+        end = f"\n{FIBERS} fibers\n"
         self.assertIn(end, said)
         said = said[:said.index(end)]
         served = re.findall(r"^0x\w+ '.*' serve: waits: read \d+, for [\d.]+ s$",
@@ -87,8 +88,7 @@ class Gdb(unittest.TestCase):
         self.assertEqual(len(re.findall(r"^#\d+ .*\bserve \(", said, re.M)),
                          CONNECTIONS, said)
         for function in ("wf_sched_leave", "main_of_fiber", "wf_context_start"):
-            self.assertEqual(said.count(" %s (" % function), CONNECTIONS + 1,
-                             said)
+            self.assertEqual(said.count(" %s (" % function), FIBERS, said)
         self.assertNotIn("corrupt stack", said)
 
     def attach(self, *commands):
