@@ -24,6 +24,7 @@
 #include <stdbool.h>
 
 #include "base.h"
+#include "select.h"
 #include "time.h"
 
 /* Who waits, and the lock over it.  Private. */
@@ -387,6 +388,184 @@ static inline int weft_once_run(struct weft_once *o, int (*fn)(void *arg),
 
 /* As weft_mutex_destroy().  Context: any thread; does not block. */
 WEFT_API void weft_once_destroy(struct weft_once *o);
+
+/* Those who wait until something is complete.  Private. */
+struct weft_round_ {
+	struct weft_queue_ queue_;
+	uint64_t count_, number_;
+};
+
+/* What one of those who pass a barrier together gets. */
+#define WEFT_BARRIER_LAST 1
+
+/*
+ * A barrier: whoever comes waits until n have come, and then all go on, and it
+ * is as in the beginning for the next n.
+ */
+struct weft_barrier {
+	struct weft_round_ round_;
+};
+
+/*
+ * Make it one for n at a time; zero bytes hold up nobody.
+ *
+ * Context: any thread, before others use it; does not block.
+ * Errors: -EINVAL n is 0.
+ */
+WEFT_API int weft_barrier_init(struct weft_barrier *b, uint32_t n);
+
+/*
+ * Wait until n have come.  The last of them gets WEFT_BARRIER_LAST, the others
+ * 0.  After an error the caller has not come: the others wait for one more.
+ * All n are let go together, or none: who is cancelled when the last one has
+ * come already gets 0.
+ *
+ * Context: any thread; waits.
+ */
+WEFT_API int weft_barrier_wait(struct weft_barrier *b);
+WEFT_API int weft_barrier_wait_until(struct weft_barrier *b,
+				     weft_time deadline);
+
+/* As weft_mutex_destroy().  Context: any thread; does not block. */
+WEFT_API void weft_barrier_destroy(struct weft_barrier *b);
+
+/*
+ * A latch: a count that goes down to zero, once.  Who is let go by that may
+ * free it at once, if nobody else is to wait.
+ */
+struct weft_latch {
+	struct weft_round_ round_;
+};
+
+/*
+ * Let it count down from n; zero bytes are a latch that is open.
+ *
+ * Context: any thread, before others use it; does not block.
+ */
+WEFT_API void weft_latch_init(struct weft_latch *l, uint64_t n);
+
+/*
+ * Count down by n.  Below zero aborts.
+ *
+ * Context: any thread; does not block.
+ */
+WEFT_API void weft_latch_arrive(struct weft_latch *l, uint64_t n);
+
+/*
+ * Wait until it is at zero.  _arrive_and_ counts down by one first: that stands
+ * if the wait ends by an error then, but not if the caller might not wait to
+ * begin with (-ECANCELED, -ENOMEM, or -ETIMEDOUT of its scope).
+ *
+ * Context: any thread; waits; _try_ does not block.
+ * Errors: try: -EAGAIN it is not.
+ */
+WEFT_API int weft_latch_wait(struct weft_latch *l);
+WEFT_API int weft_latch_wait_until(struct weft_latch *l, weft_time deadline);
+WEFT_API int weft_latch_arrive_and_wait(struct weft_latch *l);
+WEFT_API int weft_latch_arrive_and_wait_until(struct weft_latch *l,
+					      weft_time deadline);
+WEFT_API int weft_latch_try_wait(struct weft_latch *l);
+
+/* As weft_mutex_destroy().  Context: any thread; does not block. */
+WEFT_API void weft_latch_destroy(struct weft_latch *l);
+
+/* The most that a group can have to wait for. */
+#define WEFT_GROUP_MAX ((uint64_t)INT64_MAX)
+
+/*
+ * A group: wait for any number of things to be done, however they are.
+ *
+ *      for (i = 0; i < count; i++) {
+ *              weft_group_add(&g, 1);
+ *              weft_spawn(NULL, NULL, work, &item[i]);   calls done at its end
+ *      }
+ *      weft_group_wait(&g);
+ *
+ * Who is let go may free it at once, if nobody else is to wait, or go on with
+ * it.
+ */
+struct weft_group {
+	struct weft_round_ round_;
+};
+
+/*
+ * n more are to be done.  To be waited for they have to be added before the
+ * wait, or while others are to be done yet.  More than WEFT_GROUP_MAX aborts.
+ *
+ * Context: any thread; does not block.
+ */
+WEFT_API void weft_group_add(struct weft_group *g, uint64_t n);
+
+/*
+ * One is done.  More than were added aborts.
+ *
+ * Context: any thread; does not block.
+ */
+WEFT_API void weft_group_done(struct weft_group *g);
+
+/*
+ * Wait until all are done that were added: until it has been so for a moment.
+ *
+ * Context: any thread; waits.
+ */
+WEFT_API int weft_group_wait(struct weft_group *g);
+WEFT_API int weft_group_wait_until(struct weft_group *g, weft_time deadline);
+
+/* As weft_mutex_destroy().  Context: any thread; does not block. */
+WEFT_API void weft_group_destroy(struct weft_group *g);
+
+/*
+ * A notification: that something has happened, without saying what.
+ *
+ * It keeps one permit: a weft_notify_one() that finds nobody waiting lets the
+ * next wait return at once, but several of them let only one.  So whoever looks
+ * for work, waits, and looks again, misses none:
+ *
+ *      while (weft_notify_wait(&n) == 0)
+ *              while ((job = take_job()))
+ *                      run(job);
+ */
+struct weft_notify {
+	bool permit_;
+	uint32_t calls_;
+	struct weft_queue_ queue_;
+};
+
+/*
+ * Wait to be notified, or take the permit.  Whom a notification reaches as it
+ * is cancelled or comes to its deadline, has been notified: 0.  _try_ takes the
+ * permit if it is there.
+ *
+ * Context: any thread; waits; _try_ does not block.
+ * Errors: try: -EAGAIN.
+ */
+WEFT_API int weft_notify_wait(struct weft_notify *n);
+WEFT_API int weft_notify_wait_until(struct weft_notify *n, weft_time deadline);
+WEFT_API int weft_notify_try_wait(struct weft_notify *n);
+
+/*
+ * Notify the one who has waited longest; if nobody waits, leave the permit.
+ *
+ * Context: any thread; does not block.
+ */
+WEFT_API void weft_notify_one(struct weft_notify *n);
+
+/*
+ * Notify all who wait at this moment; it leaves no permit.
+ *
+ * Context: any thread; does not block.
+ */
+WEFT_API void weft_notify_all(struct weft_notify *n);
+
+/*
+ * For weft_select(): to be notified, or take the permit.  The result is 0.
+ *
+ * Context: any thread; does not block.
+ */
+WEFT_API struct weft_case weft_case_notified(struct weft_notify *n);
+
+/* As weft_mutex_destroy().  Context: any thread; does not block. */
+WEFT_API void weft_notify_destroy(struct weft_notify *n);
 
 WEFT_END
 

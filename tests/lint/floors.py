@@ -29,7 +29,7 @@ HOUSE = [
     {"core": "self fiber kin timer mark life gate carrier runq inject inbox idle worker"
              " park join sched waiter adopt wait select sleep ticker local spawn"
              " scope"},
-    {"sync": "queue batch sem mutex cond rwlock once barrier latch group notify chan"
+    {"sync": "queue batch sem mutex cond rwlock once round barrier latch group notify chan"
              " bell oneshot broadcast watch",
      "io": "fdtab source offload attempt transfer file splice io message socket signal process"
            " poll case reader resolve net"},
