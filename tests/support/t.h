@@ -29,6 +29,13 @@
 #endif
 #define T_SLOW (T_SANITIZED || T_EMULATED ? 10 : 1)
 
+/* Whether the library checks what is slow to check. */
+#ifdef WEFT_CHECKS
+#define T_CHECKED 1
+#else
+#define T_CHECKED 0
+#endif
+
 struct t_place {
 	const char *file;
 	int line;

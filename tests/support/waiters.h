@@ -7,6 +7,7 @@
 #define T_WAITERS_H
 
 #include "io/source.h"
+#include "sync/batch.h"
 #include "sync/queue.h"
 #include "weft/fiber.h"
 
@@ -39,9 +40,40 @@ static inline size_t t_queued(struct weft_queue_ *place)
 	return n;
 }
 
+/* The same of a semaphore or an rwlock: of whatever is a batch. */
+static inline size_t t_queued_batch(void *object)
+{
+	struct wf_batch *b = object;
+	uint64_t w = atom_load_rlx(&b->word);
+	size_t n = 0;
+
+	while (w & WF_BATCH_LOCK ||
+	       !atom_cas_acq(&b->word, &w, w | WF_BATCH_LOCK)) {
+		wf_cpu_relax();
+		w = atom_load_rlx(&b->word);
+	}
+	list_for_each (node, &b->queue)
+		n++;
+	atom_store_rel(&b->word, w);
+	return n;
+}
+
+/* Until so many wait, or no more. */
 static inline void t_await_queued(struct weft_queue_ *place, size_t n)
 {
 	while (t_queued(place) < n)
+		weft_yield();
+}
+
+static inline void t_await_left(struct weft_queue_ *place, size_t n)
+{
+	while (t_queued(place) > n)
+		weft_yield();
+}
+
+static inline void t_await_queued_batch(void *object, size_t n)
+{
+	while (t_queued_batch(object) < n)
 		weft_yield();
 }
 

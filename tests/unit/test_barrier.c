@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <signal.h>
 
-#include "support/queue.h"
 #include "support/thread.h"
 
 #define MANY 150 /* more than one pass wakes */

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <signal.h>
 
-#include "support/queue.h"
 #include "support/thread.h"
 
 #define MANY 150 /* more than one pass wakes */
@@ -247,7 +246,7 @@ static int cancel(void *unused)
 	lock_it();
 	weft_cancel(f);
 	/* It has left the condition, and cannot return without the mutex. */
-	t_await_queued(&cond.queue_, 0);
+	t_await_left(&cond.queue_, 0);
 	t_await_queued(&lock.queue_, 1);
 	over = true;
 	weft_mutex_unlock(&lock);

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support/queue.h"
 #include "support/thread.h"
 
 #define MANY 150 /* more than one pass wakes */

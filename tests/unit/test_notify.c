@@ -5,10 +5,8 @@
 #include "support/io.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 
-#include "support/queue.h"
 #include "support/thread.h"
 #include "weft/chan.h"
 

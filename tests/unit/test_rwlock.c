@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <signal.h>
 
-#include "support/queue.h"
 #include "support/thread.h"
 
 TestSuite(rwlock, .timeout = 20 * T_SLOW);
