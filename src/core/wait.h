@@ -135,6 +135,7 @@ static inline bool wait_claim(struct wf_node *node, struct wf_wakes *l)
 	/* acquire [wait-claim] */
 	else if (!atom_cas_ar(&w->word, &found, claimed))
 		return false;
+	wf_prefetch(w->waiter); /* to be unparked when the lock is free */
 	w->next = NULL;
 	*l->last = w;
 	l->last = &w->next;

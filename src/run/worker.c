@@ -220,8 +220,9 @@ static struct weft_fiber *spin(struct wf_carrier *here)
 	w->slept_long = false;
 	end = wf_time_add(atom_load_rlx(&w->now), wf_loop_options.spin);
 	while (!f && !wf_worker_over() && atom_load_rlx(&w->now) < end) {
-		glance(w);
-		f = look(here, true);
+		f = glance(w) ? wf_sched_pick(w) : NULL;
+		if (!f)
+			f = look(here, true);
 	}
 	if (!f)
 		w->fruitless++;
@@ -395,7 +396,9 @@ static struct weft_fiber *find(struct wf_carrier *here)
 		if (!searching)
 			searching =
 				wf_idle_search(&wf_runtime.idle) || stand_by(w);
-		f = look(here, searching);
+		f = wf_sched_pick(w);
+		if (!f)
+			f = look(here, searching);
 		if (!f && searching)
 			f = spin(here);
 		if (f)
