@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -975,7 +976,15 @@ static int nest_at_random(void *seed)
 	return r;
 }
 
-/* Those that sleep for ever end because somebody cancels, sooner or later. */
+static int cancel_after_yields(void *n)
+{
+	for (intptr_t i = 0; i < (intptr_t)n; i++)
+		weft_yield();
+	weft_scope_cancel(current);
+	return 0;
+}
+
+/* Those that sleep for ever end because one child cancels, or a thread has. */
 static void race_once(struct weft_scope *s, uint64_t *random)
 {
 	T_CHECK(weft_scope_begin(s, NULL) == 0);
@@ -983,6 +992,8 @@ static void race_once(struct weft_scope *s, uint64_t *random)
 	for (uint64_t i = t_random(random) % 8; i; i--)
 		weft_scope_spawn(s, NULL, NULL, nest_at_random,
 				 (void *)(uintptr_t)t_random(random));
+	weft_scope_spawn(s, NULL, NULL, cancel_after_yields,
+			 (void *)(uintptr_t)(t_random(random) % 32));
 	weft_scope_end(s);
 	T_CHECK(linked(s, 0));
 }
@@ -1089,9 +1100,49 @@ Test(scope, a_child_without_memory_is_refused_and_nothing_lost)
 	t_on_fibers(without_memory, NULL);
 }
 
-/* --- mistakes --- */
+/* --- what is said of it --- */
 
 static char said[1 << 16];
+
+static int wait_in_end(void *name)
+{
+	struct weft_scope s;
+
+	weft_set_name(name);
+	begin(&s, 0, false);
+	spawn(&s, sleep_for_ever, NULL);
+	return weft_scope_end(&s);
+}
+
+static int dump(void *unused)
+{
+	int fd = memfd_create("dump", MFD_CLOEXEC);
+	struct weft_scope s;
+	ssize_t n;
+
+	(void)unused;
+	count = 0;
+	begin(&s, 0, false);
+	spawn(&s, wait_in_end, "owner");
+	await(1);
+	let_others();
+	T_CHECK(weft_dump(fd) == 0);
+	n = pread(fd, said, sizeof said - 1, 0);
+	T_CHECK(n > 0);
+	close(fd);
+	T_CHECK(strstr(said, "'owner' ") != NULL);
+	T_CHECK(strstr(said, " waits: scope 0x") != NULL);
+	weft_scope_cancel(&s);
+	T_CHECK(weft_scope_end(&s) == -ECANCELED);
+	return 0;
+}
+
+Test(scope, a_dump_says_who_waits_for_the_end_of_one)
+{
+	t_run(1, dump, NULL);
+}
+
+/* --- mistakes --- */
 
 /* Run fn on a fiber named "culprit" in a child process, which aborts. */
 static void dies(int (*fn)(void *), const char *words)
