@@ -265,7 +265,7 @@ static int change_often(void *unused)
 	for (int i = 0; i < MANY; i++)
 		T_CHECK(weft_spawn(&f[i], NULL, see_the_last, NULL) == 0);
 	t_thread_begin(&t, see_the_last, NULL);
-	t_await_queued(&watch.bell_, 1);
+	t_await_queued(&watch.bell_, MANY + 1);
 	for (uint64_t i = 1; i <= CHANGES; i++) {
 		T_CHECK(weft_watch_set(&watch, &(struct pair){i, ~i}) == 0);
 		if (i % 64 == 0)
