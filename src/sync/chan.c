@@ -50,10 +50,16 @@ static inline void copy(void *to, const void *from, size_t size)
 		memcpy(to, from, size);
 }
 
-static inline char *slot(struct weft_chan *c, size_t i)
+/* NULL is a valid array of values of no size, but no pointer to add to. */
+static inline void *nth(void *values, size_t size, size_t n)
+{
+	return (void *)((uintptr_t)values + n * size);
+}
+
+static inline void *slot(struct weft_chan *c, size_t i)
 {
 	i += c->first_;
-	return c->values_ + (i < c->slots_ ? i : i - c->slots_) * c->size_;
+	return nth(c->values_, c->size_, i < c->slots_ ? i : i - c->slots_);
 }
 
 static inline void put(struct weft_chan *c, const void *value)
@@ -264,7 +270,7 @@ int weft_chan_try_recv(struct weft_chan *c, void *value)
 /* --- many values --- */
 
 /* What is there; fewer if that wakes as many as one hold of the lock may. */
-static size_t recv_more(struct weft_chan *c, char *values, size_t max)
+static size_t recv_more(struct weft_chan *c, void *values, size_t max)
 {
 	struct wf_wakes wakes;
 	size_t n = 0;
@@ -272,7 +278,7 @@ static size_t recv_more(struct weft_chan *c, char *values, size_t max)
 	wakes_begin(&wakes);
 	spin_lock(lock_of(c));
 	while (n < max && wakes.count < WF_WAKES &&
-	       recv_now(c, values + n * c->size_, &wakes) == 0)
+	       recv_now(c, nth(values, c->size_, n), &wakes) == 0)
 		n++;
 	spin_unlock(lock_of(c));
 	wf_wakes_fire(&wakes, NULL);
@@ -289,7 +295,7 @@ ssize_t weft_chan_recv_many_until(struct weft_chan *c, void *values, size_t max,
 	r = pass(c, RECV, values, deadline);
 	if (r < 0)
 		return r;
-	return 1 + (ssize_t)recv_more(c, (char *)values + c->size_, max - 1);
+	return 1 + (ssize_t)recv_more(c, nth(values, c->size_, 1), max - 1);
 }
 
 ssize_t weft_chan_recv_many(struct weft_chan *c, void *values, size_t max)

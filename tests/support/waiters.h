@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * waiters.h - who waits on a descriptor, or in a queue: for unit tests and
- * stress programs.
+ * waiters.h - who waits on a descriptor: for unit tests and stress programs.
  */
 #ifndef T_WAITERS_H
 #define T_WAITERS_H
@@ -9,6 +8,7 @@
 #include "io/source.h"
 #include "sync/batch.h"
 #include "sync/queue.h"
+#include "weft/chan.h"
 #include "weft/fiber.h"
 
 /* How many do, at this moment. */
@@ -35,6 +35,19 @@ static inline size_t t_queued(struct weft_queue_ *place)
 
 	spin_lock(&q->lock);
 	list_for_each (node, &q->list)
+		n++;
+	spin_unlock(&q->lock);
+	return n;
+}
+
+/* Of those who wait to send: the lock is that over the receivers. */
+static inline size_t t_senders(struct weft_chan *c)
+{
+	struct wf_queue *q = queue_in(&c->receivers_);
+	size_t n = 0;
+
+	spin_lock(&q->lock);
+	list_for_each (node, &queue_in(&c->senders_)->list)
 		n++;
 	spin_unlock(&q->lock);
 	return n;
@@ -68,6 +81,12 @@ static inline void t_await_queued(struct weft_queue_ *place, size_t n)
 static inline void t_await_left(struct weft_queue_ *place, size_t n)
 {
 	while (t_queued(place) > n)
+		weft_yield();
+}
+
+static inline void t_await_senders(struct weft_chan *c, size_t n)
+{
+	while (t_senders(c) < n)
 		weft_yield();
 }
 
