@@ -30,6 +30,7 @@ static play_fn *const plays[] = {
 	play_sleep,  play_yield,   play_pin,      play_local,  play_blocking,
 	play_stuck,  play_outside, play_look,     play_flow,   play_file,
 	play_duplex, play_share,   play_poll,     play_close,  play_serve,
+	play_nest,
 };
 
 static bool on(void)

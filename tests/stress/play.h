@@ -20,6 +20,9 @@ play_fn play_family, play_exit, play_detached, play_cancel, play_shield;
 play_fn play_sleep, play_yield, play_pin, play_local, play_blocking;
 play_fn play_stuck, play_outside, play_look;
 
+/* nest.c: scopes */
+play_fn play_nest;
+
 /* traffic.c: descriptors */
 play_fn play_flow, play_duplex, play_share, play_poll, play_close, play_serve;
 play_fn play_file;
