@@ -574,6 +574,147 @@ class Proxy(EchoCase):
                          "Connection refused\n")
 
 
+class Sieve(unittest.TestCase):
+    def test_primes_in_order(self):
+        limit = 4000
+        sieve = [n for n in range(2, limit)
+                 if all(n % d for d in range(2, int(n ** 0.5) + 1))]
+        for count in (1, 2, 300):
+            status, out, err = run(str(count))
+            self.assertEqual((status, err), (0, ""))
+            self.assertEqual([int(line) for line in out.split()],
+                             sieve[:count])
+
+    def test_bad_usage(self):
+        for args in ((), ("0",), ("-1",), ("x",), ("3x",), ("100001",),
+                     ("3", "4")):
+            status, out, err = run(*args)
+            self.assertEqual((status, out), (2, ""), args)
+            self.assertIn("usage: sieve", err)
+
+
+class Chat(StreamCase):
+    def enter(self, server, name):
+        """A guest, who is in the room by now."""
+        sock = self.connect(server)
+        sock.sendall(name.encode() + b"\n")
+        guest = sock.makefile("r", encoding="utf-8", newline="\n")
+        self.addCleanup(guest.close)
+        self.assertEqual(guest.readline(), "* welcome\n")
+        return sock, guest
+
+    def room(self, *args, names=("ann", "bob", "eve")):
+        server = self.start(*args)
+        guests = []
+        for name in names:
+            guests.append(self.enter(server, name))
+            for _, guest in guests[:-1]:
+                self.assertEqual(guest.readline(), f"* {name} has come\n")
+        return server, guests
+
+    def test_everybody_hears_the_others(self):
+        server, guests = self.room("-w", "2")
+        for speaker, name in enumerate(("ann", "bob", "eve")):
+            guests[speaker][0].sendall(f"I am {name}\r\nh\xe9\n\n".encode())
+            for listener, (_, guest) in enumerate(guests):
+                if listener != speaker:
+                    self.assertEqual(guest.readline(), f"{name}: I am {name}\n")
+                    self.assertEqual(guest.readline(), f"{name}: h\xe9\n")
+        self.assert_ends(server)
+
+    def test_lines_that_come_in_pieces_or_together(self):
+        server, ((ann, _), (_, bob)) = self.room(names=("ann", "bob"))
+        for piece in (b"on", b"e\ntwo\nth", b"r", b"ee\n"):
+            ann.sendall(piece)
+        for word in ("one", "two", "three"):
+            self.assertEqual(bob.readline(), f"ann: {word}\n")
+        with self.connect(server) as sock:
+            sock.sendall(b"eve\nat once\n")
+            self.assertEqual(bob.readline(), "* eve has come\n")
+            self.assertEqual(bob.readline(), "eve: at once\n")
+
+    def test_who_leaves_is_missed(self):
+        server, ((ann, _), (_, bob)) = self.room(names=("ann", "bob"))
+        ann.sendall(b"bye\n")
+        ann.shutdown(socket.SHUT_WR)
+        self.assertEqual(bob.readline(), "ann: bye\n")
+        self.assertEqual(bob.readline(), "* ann has gone\n")
+        self.assert_ends(server)
+
+    def test_what_would_drive_a_terminal_is_hidden(self):
+        server, ((ann, _), (_, bob)) = self.room(names=("a\x1b\x07", "bob"))
+        ann.sendall(b"\x1b[2J\x7f\0!\n")
+        self.assertEqual(bob.readline(), "a??: ?[2J??!\n")
+
+    def test_a_line_too_long_ends_the_conversation(self):
+        server, ((ann, guest), (_, bob)) = self.room(names=("ann", "bob"))
+        ann.sendall(b"x" * 399 + b"\n")
+        self.assertEqual(bob.readline(), "ann: " + "x" * 399 + "\n")
+        ann.sendall(b"x" * 401)
+        self.assertEqual(bob.readline(), "* ann has gone\n")
+        try:
+            self.assertEqual(guest.read(), "")
+        except ConnectionResetError:
+            pass
+
+    def test_a_name_is_cut(self):
+        self.room(names=("n" * 23, "bob"))
+        server = self.start()
+        _, ann = self.enter(server, "ann")
+        self.enter(server, "x" * 100)
+        self.assertEqual(ann.readline(), "* " + "x" * 23 + " has come\n")
+
+    def test_who_does_not_listen_is_told_what_is_lost(self):
+        server = self.start("-m", "8")
+        sock, guest = self.enter(server, "ann")
+        speaker, other = self.enter(server, "bob")
+        self.assertEqual(guest.readline(), "* bob has come\n")
+        _, bystander = self.enter(server, "eve")
+        self.assertEqual(guest.readline(), "* eve has come\n")
+        self.assertEqual(other.readline(), "* eve has come\n")
+        # Beyond what kernels keep for a connection.  Nobody waits for ann:
+        # the bystander hears, or is told of, all of it meanwhile.
+        total, said = 30000, 0
+        for first in range(0, total, 50):
+            lines = ["%d %s" % (i, "." * 300)
+                     for i in range(first, first + 50)]
+            speaker.sendall(("\n".join(lines) + "\n").encode())
+            while said < first + 50:
+                said += self.heard(bystander.readline(), said)
+        # Now she listens again.
+        speaker.sendall(b"the end\n")
+        heard = losses = 0
+        while heard < total:
+            line = guest.readline()
+            losses += line.startswith("*")
+            heard += self.heard(line, heard)
+        self.assertEqual(heard, total)
+        self.assertEqual(guest.readline(), "bob: the end\n")
+        self.assertGreater(losses, 0)
+        self.assert_ends(server)
+
+    def heard(self, line, number):
+        """How much of what was said a line accounts for."""
+        missed = re.fullmatch(r"\* you have missed (\d+)\n", line)
+        if missed:
+            return int(missed.group(1))
+        self.assertTrue(line.startswith(f"bob: {number} "), line[:40])
+        return 1
+
+    def test_bad_number(self):
+        for number in ("0", "-1", "x", "65537"):
+            status, out, err = run("-m", number)
+            self.assertEqual((status, out), (2, ""))
+            self.assertIn("usage: chat", err)
+
+    def test_at_the_end_everybody_hears_it(self):
+        server, guests = self.room()
+        self.assert_ends(server)
+        for _, guest in guests:
+            for line in guest:
+                self.assertRegex(line, r"\* \w+ has gone\n")
+
+
 class UdpEcho(ServerCase):
     kind = socket.SOCK_DGRAM
 
@@ -941,7 +1082,8 @@ def main(cases=None):
         os.environ["WEFT_GUARD"] = "canary"  # asked for, it is not news
     cases = cases or {
         "hello": Hello, "timeout": Timeout, "echo": Echo, "proxy": Proxy,
-        "udp_echo": UdpEcho, "httpd": Httpd, "fanout": Fanout}
+        "udp_echo": UdpEcho, "httpd": Httpd, "fanout": Fanout,
+        "sieve": Sieve, "chat": Chat}
     case = cases[os.path.basename(PROGRAM)]
     loader = unittest.TestLoader()
     if len(sys.argv) > 1:
