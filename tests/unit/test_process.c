@@ -317,18 +317,27 @@ Test(process, standard_streams_may_be_exchanged)
 	everywhere(exchange);
 }
 
-/* The pipes get their numbers. */
+/* The ends of the pipe get the numbers of streams that are replaced. */
 static int start_without_streams(void *arg)
 {
-	int saved[3];
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC), saved[2];
+	struct weft_process_options o = {.out = {WEFT_STDIO_FD, null},
+					 .err.to = WEFT_STDIO_PIPE};
+	struct weft_process p;
+	char text[16] = "";
 
 	(void)arg;
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 2; i++) {
 		saved[i] = fcntl(i, F_DUPFD_CLOEXEC, 10);
 		close(i);
 	}
-	T_CHECK(says("exec 0<&-; echo one", to_us, "one\n"));
-	for (int i = 0; i < 3; i++)
+	T_CHECK(weft_process_spawn(&p, SHELL("echo out; echo err >&2"), &o) ==
+		0);
+	T_CHECK(weft_read(p.err, text, sizeof text) == 4);
+	T_CHECK(strcmp(text, "err\n") == 0);
+	T_CHECK(weft_process_wait(&p, NULL) == 0);
+	T_CHECK(weft_close(p.err) == 0 && weft_close(null) == 0);
+	for (int i = 0; i < 2; i++)
 		T_CHECK(dup2(saved[i], i) == i && close(saved[i]) == 0);
 	return 0;
 }
