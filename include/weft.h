@@ -18,8 +18,10 @@
  *             (fibers and ordinary threads alike), and whether the call may
  *             block.  Off a fiber a call that waits blocks the thread.
  *   Cancel    "Waits" in a Context line means: the call gives -ECANCELED once
- *             its fiber or the runtime is cancelled, even if it could succeed
- *             at once.  "Waits, shielded" means that it does not.
+ *             its fiber, a scope around it or the runtime is cancelled, and
+ *             -ETIMEDOUT once the deadline of such a scope has passed, even if
+ *             it could succeed at once.  "Waits, shielded" means that it does
+ *             not.
  *   Structs   Zero bytes are a valid object or the default options.  The
  *             first field of an options struct is its size; 0 means "this
  *             header's".  Fields whose name ends in _ are private.

@@ -80,15 +80,17 @@ WEFT_API int weft_detach(struct weft_fiber *f);
 WEFT_API void weft_cancel(struct weft_fiber *f);
 
 /*
- * Whether the calling fiber has been cancelled and is not shielded.
+ * Whether the calling fiber, a scope around it or the runtime has been
+ * cancelled, and it is not shielded.
  *
  * Context: any thread (false off a fiber); does not block.
  */
 WEFT_API bool weft_cancelled(void);
 
 /*
- * Between the two, which may be nested, cancellation does not reach the
- * calling fiber, so that it can clean up with calls that wait.
+ * Between the two, which may be nested, neither cancellation nor the deadline
+ * of a scope reach the calling fiber, so that it can clean up with calls that
+ * wait.
  *
  * Context: fiber; does not block.
  * Errors: -EPERM not on a fiber; -EINVAL more unshield than shield.
@@ -98,7 +100,8 @@ WEFT_API int weft_unshield(void);
 
 /*
  * End the calling fiber as if its function had returned `result`.  Does not
- * return on a fiber.  Nothing is unwound: C++ destructors do not run.
+ * return on a fiber.  Nothing is unwound: C++ destructors do not run, and it
+ * aborts if a scope is open that the fiber has begun.
  *
  * Context: fiber.
  * Errors: -EPERM not on a fiber.

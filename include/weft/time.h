@@ -43,7 +43,8 @@ WEFT_API weft_time weft_after(weft_time delay);
  * without an error; at most about 2 ms late while a CPU is idle.
  *
  * Context: any thread; waits.
- * Errors: -ECANCELED; the sleep has ended early.
+ * Errors: -ECANCELED, -ETIMEDOUT the deadline of a scope: the sleep has ended
+ * early.
  */
 WEFT_API int weft_sleep(weft_time delay);
 WEFT_API int weft_sleep_until(weft_time deadline);
