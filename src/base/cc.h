@@ -10,6 +10,7 @@
 
 #define likely(x)       __builtin_expect(!!(x), 1)
 #define unlikely(x)     __builtin_expect(!!(x), 0)
+#define WF_INLINE       inline __attribute__((always_inline))
 #define WF_NOINLINE     __attribute__((noinline))
 #define WF_COLD         __attribute__((noinline, cold))
 #define WF_ALIGNED(n)   __attribute__((aligned(n)))

@@ -10,34 +10,33 @@
  *      HELD     somebody looks at it, and it stays where it is meanwhile
  *
  *      word                 the fiber is
- *      0                    running, or queued to run
+ *      0                    running, or in exactly one run queue
  *      PERMIT               the same, and will not sleep at its next park
  *      PARKED               asleep
- *      PARKED|PERMIT        woken; in exactly one run queue
  *      PARKED|HELD          asleep, looked at
  *      PARKED|HELD|PERMIT   woken, looked at; in no queue yet
  *
- * and it changes in six places, each one atomic step:
+ * and it changes in five places, each one atomic step:
  *
  *      park, on the fiber     if PERMIT is there, swap in 0 and return at once;
  *                             else switch away
- *      commit, on arrival     0 -> PARKED, now that the context is saved;
- *                             if it was PERMIT instead, queue the fiber
- *      unpark, anywhere       or in PERMIT; if the word was exactly PARKED,
- *                             queue the fiber, else someone already has to
- *      dispatch, on a worker  if PARKED, swap in 0; then run the fiber
+ *      commit, on arrival     0 -> PARKED, now that the context is saved; if it
+ *                             was PERMIT instead, swap in 0 and queue the fiber
+ *      unpark, anywhere       PARKED -> 0, and queue the fiber; else or in
+ *                             PERMIT: someone already has queued it, or will
  *      hold, anywhere         PARKED -> PARKED|HELD; else it cannot be held
- *      release, the holder    clear HELD; if PERMIT is there, queue the fiber
+ *      release, the holder    PARKED|HELD -> PARKED; if PERMIT is there, -> 0,
+ *                             and queue the fiber
  *
- * Yielding leaves the word alone.  Ending never sets PARKED again, so that an
- * unpark that comes too late queues nothing; spawn does not write the word.
+ * Dispatch, yielding and spawn leave the word alone.  Ending never sets PARKED
+ * again, so that an unpark that comes too late queues nothing.
  *
  * No wakeup is lost: commit and unpark are read-modify-writes of one word, so
  * one comes first; if unpark does, commit sees PERMIT; if commit does, unpark
- * sees PARKED.  No fiber is queued twice: only the step that finds exactly
- * PARKED, or the commit that fails to set it, queues, and either ends that
- * chance.  No fiber runs on a stack still in use: PARKED is set by whoever
- * arrived, on another stack.
+ * sees PARKED.  A second one finds the fiber queued and leaves a permit, which
+ * makes its next park look again.  No fiber is queued twice: only the step that
+ * takes PARKED away, or the commit that fails to set it, queues.  No fiber runs
+ * on a stack still in use: PARKED is set by whoever arrived, on another stack.
  *
  * An unpark that finds HELD leaves the queueing to the holder, which owes it to
  * the fiber: it holds one for a bounded time, and never while it waits itself.
@@ -53,10 +52,13 @@
  *      [context-saved]  commit's release, unpark's and hold's acquire: whoever
  *                       queues the fiber or looks at it has its saved
  *                       registers.
- *      [held-read]      release's release, dispatch's acquire: what the holder
- *                       has read, the fiber changes only afterwards.
- *      [wake-reason]    unpark's release, park's and dispatch's acquire: what
- *                       the waker wrote before it called, the fiber sees.
+ *      [held-read]      release's release, the acquire of the unpark that
+ *                       takes PARKED away: what the holder has read, the fiber
+ *                       changes only afterwards.
+ *      [wake-reason]    unpark's release, park's and commit's acquire: what the
+ *                       waker wrote before it called, the fiber sees.  From the
+ *                       one who queues it to the one who dispatches it that is
+ *                       the queue's to keep.
  *
  * So park may return for no reason, and callers loop:
  *
@@ -95,31 +97,26 @@ static inline bool park_commit(struct weft_fiber *f)
 {
 	uint32_t found = 0;
 
-	/* release [context-saved]; on failure acquire [wake-reason] */
-	return atom_cas_ar(&f->word, &found, WF_PARKED);
+	/* release [context-saved] */
+	if (likely(atom_cas_rel(&f->word, &found, WF_PARKED)))
+		return true;
+	/* acquire [wake-reason] */
+	atom_swap_acq(&f->word, 0);
+	return false;
 }
 
 /* Unpark: true if it was a fiber asleep, and the caller has to queue it. */
 static inline bool park_permit(struct weft_fiber *f)
 {
-	uint32_t found = WF_PARKED;
+	uint32_t found = WF_PARKED, next;
 
-	/* release [wake-reason]; acquire [context-saved]: mostly it sleeps */
-	if (atom_cas_ar(&f->word, &found, WF_PARKED | WF_PERMIT))
-		return true;
-	/* release [wake-reason]; if it was asleep, acquire [context-saved] */
-	found = atom_or_ar(&f->word, WF_PERMIT);
+	do
+		next = found == WF_PARKED ? 0 : found | WF_PERMIT;
+	/* release [wake-reason]; acquire [context-saved], [held-read] */
+	while (!atom_cas_ar(&f->word, &found, next));
 	if (unlikely(found == (WF_PARKED | WF_ASLEEP)))
 		wf_futex_wake(&f->word, 1);
 	return found == WF_PARKED;
-}
-
-/* Dispatch. */
-static inline void park_rise(struct weft_fiber *f)
-{
-	if (atom_load_rlx(&f->word) & WF_PARKED)
-		/* acquire [wake-reason], [held-read] */
-		atom_swap_acq(&f->word, 0);
 }
 
 /* Hold: false if it is not asleep, or held by another. */
@@ -134,8 +131,13 @@ static inline bool park_hold(struct weft_fiber *f)
 /* Release: true if it was woken meanwhile, and the caller has to queue it. */
 static inline bool park_release(struct weft_fiber *f)
 {
+	uint32_t found = WF_PARKED | WF_HELD;
+
 	/* release [held-read]; acquire [wake-reason] on behalf of a waker */
-	return atom_and_ar(&f->word, ~WF_HELD) & WF_PERMIT;
+	while (!atom_cas_ar(&f->word, &found,
+			    found & WF_PERMIT ? 0 : WF_PARKED))
+		;
+	return found & WF_PERMIT;
 }
 
 /* All of park for a thread, up to `deadline`. */

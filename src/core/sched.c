@@ -199,15 +199,14 @@ static inline void make_ready(struct weft_fiber *f, struct wf_carrier *c)
 {
 	if (unlikely(!f->life))
 		bind_stack(f, c->worker);
-	park_rise(f);
 	f->carrier = c;
 	if (!f->own_base)
 		f->ctx.base = c->loop.ctx.base;
 	c->budget = WF_BUDGET;
 }
 
-static inline __attribute__((always_inline)) void
-arrive(struct weft_fiber *self, struct wf_message *message)
+static WF_INLINE void arrive(struct weft_fiber *self,
+			     struct wf_message *message)
 {
 	struct wf_carrier *here = self->carrier;
 
@@ -225,8 +224,8 @@ void wf_arrive(struct weft_fiber *self, struct wf_message *message)
 	arrive(self, message);
 }
 
-static inline __attribute__((always_inline)) void
-switch_to(struct weft_fiber *from, struct weft_fiber *to, wf_departure then)
+static WF_INLINE void switch_to(struct weft_fiber *from, struct weft_fiber *to,
+				wf_departure then)
 {
 	struct wf_message message = {then, from, to}, *arrived;
 

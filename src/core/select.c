@@ -81,9 +81,8 @@ static int wait_for_any(struct selection *s, struct weft_fiber *me,
 		r = -EAGAIN;
 	else
 		r = wf_wait_sleep(&s->wait,
-				  last == WF_LOST
-					  ? WEFT_FOREVER
-					  : wf_wait_deadline(me, deadline),
+				  last == WF_LOST ? WEFT_FOREVER
+						  : wait_deadline(me, deadline),
 				  last == WF_LOST);
 	for (size_t i = 0; i < linked; i++)
 		s->cases[i].kind_->unlink(&s->cases[i]);

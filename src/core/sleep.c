@@ -23,7 +23,7 @@ int weft_sleep_until(weft_time deadline)
 		weft_yield();
 	} else if (r == 0) {
 		wait_begin(&wait, me, "sleep", 0);
-		r = wf_wait_sleep(&wait, wf_wait_deadline(me, deadline), false);
+		r = wf_wait_sleep(&wait, wait_deadline(me, deadline), false);
 		/* It is the scope's that has passed, if it is the nearer. */
 		if (r == -ETIMEDOUT && deadline <= wf_clock_now())
 			r = 0;

@@ -202,7 +202,7 @@ int weft_join_until(struct weft_fiber *f, void **result, weft_time deadline)
 		return -ENOMEM;
 	r = wf_wait_allowed(me);
 	if (r == 0)
-		r = await(f, me, wf_wait_deadline(me, deadline));
+		r = await(f, me, wait_deadline(me, deadline));
 	wf_waiter_end(me);
 	if (r < 0)
 		return r;

@@ -81,11 +81,6 @@ int wf_wait_allowed(struct weft_fiber *me)
 	return 0;
 }
 
-weft_time wf_wait_deadline(struct weft_fiber *me, weft_time deadline)
-{
-	return me->shield || deadline < me->deadline ? deadline : me->deadline;
-}
-
 static struct wf_timer *timer_of(struct weft_fiber *me)
 {
 	return &me->life->timer;

@@ -157,6 +157,25 @@ void wf_wakes_fire(struct wf_wakes *l, struct wf_carrier *here);
 int wf_wait_sleep(struct wf_wait *w, weft_time deadline, bool shielded);
 
 /*
+ * The same for one who has asked wait_allowed() and has not slept since: what
+ * has changed by now has left a permit.
+ */
+static inline int wait_sleep(struct wf_wait *w, weft_time deadline,
+			     bool shielded)
+{
+	uint32_t word;
+
+	if (unlikely(deadline != WEFT_FOREVER))
+		return wf_wait_sleep(w, deadline, shielded);
+	wf_park_for(w->waiter, w, deadline);
+	/* acquire [wait-fired] */
+	word = atom_load_acq(&w->word);
+	return likely((word & 3) == WF_FIRED)
+		       ? (int)(word >> 2)
+		       : wf_wait_sleep(w, deadline, shielded);
+}
+
+/*
  * End a wait without sleeping: 0 if nobody has claimed it, else the index of
  * the node that has fired.
  */
@@ -197,6 +216,10 @@ static inline int wait_allowed(struct weft_fiber *me)
 bool wf_cancelled(struct weft_fiber *me);
 
 /* The nearer one of a call's deadline and the scope's. */
-weft_time wf_wait_deadline(struct weft_fiber *me, weft_time deadline);
+static inline weft_time wait_deadline(const struct weft_fiber *me,
+				      weft_time deadline)
+{
+	return me->shield || deadline < me->deadline ? deadline : me->deadline;
+}
 
 #endif

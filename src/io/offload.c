@@ -220,7 +220,7 @@ static int run_in_pool(struct job *j, struct weft_fiber *me, weft_time deadline)
 	begin_wait(j, me);
 	j->node.wait = &j->wait;
 	submit(j);
-	r = wf_wait_sleep(&j->wait, wf_wait_deadline(me, deadline), false);
+	r = wf_wait_sleep(&j->wait, wait_deadline(me, deadline), false);
 	return r < 0 && withdraw(j, me) ? r : j->error;
 }
 

@@ -142,7 +142,7 @@ static int sleep_once(struct set *set, struct weft_fiber *me,
 	set->wait.inside = fiber_kind(me) == WF_THREAD;
 	linked = link_all(set);
 	if (linked == set->count)
-		r = wf_wait_sleep(&set->wait, wf_wait_deadline(me, deadline),
+		r = wf_wait_sleep(&set->wait, wait_deadline(me, deadline),
 				  false);
 	else
 		r = wf_wait_withdraw(&set->wait);

@@ -567,7 +567,7 @@ static int wait_inside(struct wf_source *s, struct weft_fiber *me,
 	r = arm_and_link(s, &node, want);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = wf_wait_sleep(&wait, wf_wait_deadline(me, deadline), false);
+	r = wf_wait_sleep(&wait, wait_deadline(me, deadline), false);
 	if (r < 0)
 		wf_source_unlink(s, &node);
 	return source_closing(s) ? -EBADF : r < 0 ? r : 0;
@@ -594,7 +594,7 @@ static int wait_beside(struct wf_source *s, struct wf_source *other,
 	if (arm_and_link(other, &end, 0) < 0)
 		r = wf_wait_withdraw(&wait);
 	else
-		r = wf_wait_sleep(&wait, wf_wait_deadline(me, deadline), false);
+		r = wf_wait_sleep(&wait, wait_deadline(me, deadline), false);
 	wf_source_unlink(s, &node);
 	wf_source_unlink(other, &end);
 	if (source_closing(s) || source_closing(other))

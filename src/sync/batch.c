@@ -169,9 +169,9 @@ static int wait_for(struct wf_batch *b, struct weft_fiber *me, uint64_t n,
 	r = join(b, &s);
 	if (r != -EAGAIN)
 		return r;
-	r = wf_wait_sleep(&s.wait,
-			  shielded ? deadline : wf_wait_deadline(me, deadline),
-			  shielded);
+	if (!shielded)
+		deadline = wait_deadline(me, deadline);
+	r = wait_sleep(&s.wait, deadline, shielded);
 	if (r < 0 && give_up(b, &s))
 		return r;
 	if (r < 0)
@@ -179,8 +179,8 @@ static int wait_for(struct wf_batch *b, struct weft_fiber *me, uint64_t n,
 	return s.result;
 }
 
-static int acquire(struct wf_batch *b, struct weft_fiber *me, uint64_t n,
-		   weft_time deadline, bool shielded, const char *what)
+static inline int acquire(struct wf_batch *b, struct weft_fiber *me, uint64_t n,
+			  weft_time deadline, bool shielded, const char *what)
 {
 	int r = shielded ? 0 : wait_allowed(me);
 
@@ -191,17 +191,26 @@ static int acquire(struct wf_batch *b, struct weft_fiber *me, uint64_t n,
 	return r;
 }
 
-int wf_batch_acquire(struct wf_batch *b, uint64_t n, weft_time deadline,
-		     bool shielded, const char *what)
+static int acquire_as_thread(struct wf_batch *b, uint64_t n, weft_time deadline,
+			     bool shielded, const char *what)
 {
 	struct weft_fiber *me = wf_waiter_begin();
 	int r;
 
-	if (unlikely(!me))
+	if (!me)
 		return -ENOMEM;
 	r = acquire(b, me, n, deadline, shielded, what);
 	wf_waiter_end(me);
 	return r;
+}
+
+int wf_batch_acquire(struct wf_batch *b, uint64_t n, weft_time deadline,
+		     bool shielded, const char *what)
+{
+	struct weft_fiber *me = waiter_fiber();
+
+	return likely(me) ? acquire(b, me, n, deadline, shielded, what)
+			  : acquire_as_thread(b, n, deadline, shielded, what);
 }
 
 /* --- give --- */

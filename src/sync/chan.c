@@ -42,7 +42,7 @@ static struct wf_list *who_waits(struct weft_chan *c, enum way way)
 /* --- context of these: the lock is held --- */
 
 /* Values are words or pointers most of the time. */
-static inline void copy(void *to, const void *from, size_t size)
+static WF_INLINE void copy(void *to, const void *from, size_t size)
 {
 	if (likely(size == sizeof(uint64_t)))
 		memcpy(to, from, sizeof(uint64_t));
@@ -76,8 +76,8 @@ static inline void get(struct weft_chan *c, void *value)
 }
 
 /* The first who waits, its wait claimed; NULL if nobody does. */
-static inline struct weft_case *claim(struct weft_chan *c, enum way way,
-				      int result, struct wf_wakes *wakes)
+static WF_INLINE struct weft_case *claim(struct weft_chan *c, enum way way,
+					 int result, struct wf_wakes *wakes)
 {
 	struct wf_list *l = who_waits(c, way);
 	struct wf_link *link;
@@ -93,8 +93,8 @@ static inline struct weft_case *claim(struct weft_chan *c, enum way way,
 	return NULL;
 }
 
-static inline int send_now(struct weft_chan *c, const void *value,
-			   struct wf_wakes *wakes)
+static WF_INLINE int send_now(struct weft_chan *c, const void *value,
+			      struct wf_wakes *wakes)
 {
 	struct weft_case *receiver;
 
@@ -110,8 +110,8 @@ static inline int send_now(struct weft_chan *c, const void *value,
 	return 0;
 }
 
-static inline int recv_now(struct weft_chan *c, void *value,
-			   struct wf_wakes *wakes)
+static WF_INLINE int recv_now(struct weft_chan *c, void *value,
+			      struct wf_wakes *wakes)
 {
 	struct weft_case *sender;
 
@@ -130,8 +130,8 @@ static inline int recv_now(struct weft_chan *c, void *value,
 	return 0;
 }
 
-static inline int do_now(struct weft_chan *c, enum way way, void *value,
-			 struct wf_wakes *wakes)
+static WF_INLINE int do_now(struct weft_chan *c, enum way way, void *value,
+			    struct wf_wakes *wakes)
 {
 	return way == SEND ? send_now(c, value, wakes)
 			   : recv_now(c, value, wakes);
@@ -156,8 +156,8 @@ static void sit(struct seat *s, struct weft_chan *c, enum way way, void *value,
 }
 
 /* -EAGAIN: not now; if there is a seat, `me` waits in it. */
-static inline int attempt(struct weft_chan *c, enum way way, void *value,
-			  struct weft_fiber *me, struct seat *s)
+static WF_INLINE int attempt(struct weft_chan *c, enum way way, void *value,
+			     struct weft_fiber *me, struct seat *s)
 {
 	struct wf_wakes wakes;
 	int r;
@@ -187,7 +187,7 @@ static bool leave(struct weft_chan *c, enum way way, struct weft_case *as)
 static int sleep_in(struct seat *s, struct weft_chan *c, enum way way,
 		    struct weft_fiber *me, weft_time deadline)
 {
-	int r = wf_wait_sleep(&s->wait, wf_wait_deadline(me, deadline), false);
+	int r = wait_sleep(&s->wait, wait_deadline(me, deadline), false);
 
 	if (r < 0 && leave(c, way, &s->as))
 		return r;
@@ -217,8 +217,8 @@ static int wait_as_thread(struct weft_chan *c, enum way way, void *value,
 	return r;
 }
 
-static inline int pass(struct weft_chan *c, enum way way, void *value,
-		       weft_time deadline)
+static WF_INLINE int pass(struct weft_chan *c, enum way way, void *value,
+			  weft_time deadline)
 {
 	struct weft_fiber *me = waiter_fiber();
 	struct seat s;

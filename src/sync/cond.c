@@ -46,7 +46,7 @@ int weft_cond_wait_until(struct weft_cond *c, struct weft_mutex *m,
 		return -ENOMEM;
 	r = wf_wait_allowed(me);
 	if (r == 0)
-		r = wait_for(c, m, me, wf_wait_deadline(me, deadline));
+		r = wait_for(c, m, me, wait_deadline(me, deadline));
 	wf_waiter_end(me);
 	return r;
 }

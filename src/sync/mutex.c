@@ -197,7 +197,7 @@ int weft_mutex_lock_until(struct weft_mutex *m, weft_time deadline)
 		return -ENOMEM;
 	r = wf_wait_allowed(me);
 	if (r == 0 && !take(m, 0))
-		r = wait_for(m, me, wf_wait_deadline(me, deadline), false);
+		r = wait_for(m, me, wait_deadline(me, deadline), false);
 	wf_waiter_end(me);
 	return r;
 }

@@ -74,7 +74,7 @@ static int wait_for(struct weft_notify *n, struct weft_fiber *me,
 	spin_unlock(&q->lock);
 	if (taken)
 		return 0;
-	r = wf_wait_sleep(&s.wait, wf_wait_deadline(me, deadline), false);
+	r = wf_wait_sleep(&s.wait, wait_deadline(me, deadline), false);
 	if (r < 0 && leave(n, &s.node))
 		return r;
 	if (r < 0)

@@ -28,7 +28,7 @@ int wf_round_join(struct wf_round *r, struct wf_seat *s, weft_time deadline)
 
 	queue_join(&r->queue, s);
 	spin_unlock(&r->queue.lock);
-	e = wf_wait_sleep(&s->wait, wf_wait_deadline(s->wait.waiter, deadline),
+	e = wf_wait_sleep(&s->wait, wait_deadline(s->wait.waiter, deadline),
 			  false);
 	if (e < 0 && give_up(r, s, number))
 		return e;
