@@ -17,14 +17,16 @@ _Noreturn WF_COLD void wf_panic(const char *format, ...) WF_PRINTF(1, 2);
 /* Write "weft: " and the text to stderr: for what is said once. */
 WF_COLD void wf_say(const char *format, ...) WF_PRINTF(1, 2);
 
-#define CHECK(x)                                                               \
+#define WF_CHECK(x, text)                                                      \
 	do {                                                                   \
 		if (unlikely(!(x)))                                            \
-			wf_panic("%s:%d: %s", __FILE__, __LINE__, #x);         \
+			wf_panic("%s:%d: %s", __FILE__, __LINE__, text);       \
 	} while (0)
 
+#define CHECK(x) WF_CHECK(x, #x)
+
 #ifdef WEFT_CHECKS
-#define DCHECK(x) CHECK(x)
+#define DCHECK(x) WF_CHECK(x, #x)
 #else
 #define DCHECK(x)                                                              \
 	do {                                                                   \
