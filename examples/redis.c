@@ -611,11 +611,9 @@ static const struct command {
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
-/* Names and arities.  redis-cli asks for the documents, and there are none. */
+/* Names and arities; redis-cli has help of its own. */
 static bool run_command(struct resp *r)
 {
-	if (r->count > 1 && slice_is(resp_arg(r, 1), "docs"))
-		return resp_text(r, "*0\r\n");
 	if (r->count > 1 && slice_is(resp_arg(r, 1), "count"))
 		return resp_number(r, ':', COMMANDS);
 	if (r->count > 1)

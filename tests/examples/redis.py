@@ -813,6 +813,19 @@ class Redis(smoke.StreamCase):
         until(lambda: senders[0].value("publish", "a", "x") == 50)
         self.assert_ends(server)
 
+    def test_what_was_asked_and_published_is_still_sent_at_the_end(self):
+        server = self.start("-w", "2")
+        asks, hears = self.client(server), self.client(server)
+        hears.ask("subscribe", "a")
+        asks.sock.sendall(encode("publish", "a", "x" * 100) * 300)
+        self.assertEqual(asks.read(), b":1\r\n")
+        self.assert_ends(server)
+        self.assertEqual(asks.file.read(), b":1\r\n" * 299)
+        for _ in range(300):
+            self.assertEqual(hears.read()[2], b"$100\r\n" + b"x" * 100 +
+                             b"\r\n")
+        self.assertEqual(hears.file.read(), b"")
+
     def test_redis_benchmark(self):
         names = {"PING_INLINE", "PING_MBULK", "SET", "GET", "INCR", "LPUSH",
                  "RPUSH", "LPOP", "RPOP", "LRANGE_100", "LRANGE_300",
