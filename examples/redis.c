@@ -669,7 +669,7 @@ static void execute(struct resp *r)
 
 /* Connections. */
 
-/* Execute what has arrived whole; false if the answers have to be sent first. */
+/* Execute what has arrived whole; false: first the answers have to be sent. */
 static bool execute_all(struct client *c)
 {
 	struct resp *r = &c->resp;

@@ -10,7 +10,7 @@
  * enough the last channel is closed; its sender ends and closes its own, and so
  * the end travels upstream.
  *
- * After McIlroy, as told by Hoare in "Communicating Sequential Processes", 1978.
+ * After McIlroy, as told in Hoare, "Communicating Sequential Processes", 1978.
  */
 #include <weft.h>
 
