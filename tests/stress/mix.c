@@ -26,11 +26,11 @@ static weft_time act_end; /* the present runtime's */
 /* --- players --- */
 
 static play_fn *const plays[] = {
-	play_family, play_exit,    play_detached, play_cancel, play_shield,
-	play_sleep,  play_yield,   play_pin,      play_local,  play_blocking,
-	play_stuck,  play_outside, play_look,     play_flow,   play_file,
-	play_duplex, play_share,   play_poll,     play_close,  play_serve,
-	play_nest,
+	play_family, play_exit,    play_detached, play_cancel,  play_shield,
+	play_sleep,  play_yield,   play_pin,      play_local,   play_blocking,
+	play_stuck,  play_outside, play_look,     play_flow,    play_file,
+	play_duplex, play_share,   play_poll,     play_close,   play_serve,
+	play_nest,   play_mutex,   play_rwlock,   play_permits, play_market,
 };
 
 static bool on(void)

@@ -27,6 +27,9 @@ play_fn play_nest;
 play_fn play_flow, play_duplex, play_share, play_poll, play_close, play_serve;
 play_fn play_file;
 
+/* meet.c: locks, permits, channels */
+play_fn play_mutex, play_rwlock, play_permits, play_market;
+
 /* The local that play_local() uses; around all runtimes. */
 void play_local_begin(void);
 void play_local_end(void);
