@@ -857,11 +857,16 @@ class Redis(smoke.StreamCase):
         one.ask("rpush", "l", "x")
         data = noise(10 << 20)
         self.assertEqual(one.ask("set", "b", data), b"+OK\r\n")
+        for i in range(30):
+            self.assertEqual(one.ask("rpush", "big", data), b":%d\r\n" %
+                             (i + 1))
         limit = self.memory(server, "VmSize") + (256 << 20)
         resource.prlimit(server.process.pid, resource.RLIMIT_AS,
                          (limit, limit))
         sorry = b"-OOM out of memory\r\n"
         self.assertEqual(one.ask("mget", *["b"] * 40), sorry)
+        self.assertEqual(one.ask("lpop", "big", 30), sorry)
+        self.assertEqual(one.ask("rpush", "big", "x"), b":31\r\n")
         length = len(data)
         while (answer := one.ask("append", "b", data)) != sorry:
             length += len(data)
