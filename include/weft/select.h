@@ -3,9 +3,9 @@
  * select.h - waiting for any of several things.
  *
  * What can be waited for are the cases: a value sent to or received from a
- * channel (weft/chan.h), a notification (weft/sync.h), a descriptor
- * (weft/io.h); made by functions whose names begin with weft_case_.  They lie
- * on the caller's stack:
+ * channel, received from a oneshot, a broadcast, a watch (weft/chan.h), a
+ * notification (weft/sync.h), a descriptor (weft/io.h); made by functions whose
+ * names begin with weft_case_.  They lie on the caller's stack:
  *
  *      struct weft_case cases[] = {
  *              weft_case_recv(&orders, &order),

@@ -14,6 +14,8 @@
 #include "support/waiters.h"
 #include "support/thread.h"
 
+#include "core/select.h"
+
 TestSuite(select, .timeout = 10 * T_SLOW);
 
 #define CHANS 4
@@ -683,6 +685,8 @@ static struct weft_watch_receiver sees;
 
 static void begin_kinds(void)
 {
+	uint64_t first;
+
 	begin(0);
 	watch_place = 0;
 	weft_oneshot_init(&shot, &shot_place, sizeof shot_place);
@@ -690,7 +694,7 @@ static void begin_kinds(void)
 	weft_watch_init(&watch, &watch_place, sizeof watch_place);
 	weft_broadcast_subscribe(&cast, &hears);
 	weft_watch_subscribe(&watch, &sees);
-	T_CHECK(weft_watch_recv(&sees, &watch_place) == 0);
+	T_CHECK(weft_watch_recv(&sees, &first) == 0);
 }
 
 /* The watch is linked last. */
@@ -1011,67 +1015,277 @@ Test(select, a_thread_that_waits_leaves_a_runtime_that_ends)
 	t_verify();
 }
 
-/* --- a descriptor and a channel, often, under many --- */
+/* --- everything at once: of what is counted nothing is lost --- */
 
-static void *drain(void *unused)
+enum kind {
+	STREAM,
+	CHAN,
+	ONESHOT,
+	BROADCAST,
+	WATCH,
+	NOTIFY,
+	KINDS,
+};
+
+static struct weft_notify note, noted; /* and an answer to it */
+static uint64_t values[KINDS];
+
+static struct weft_case case_of_kind(enum kind k)
 {
-	struct weft_case c[2];
-	uint64_t value, bytes = 0, values = 0;
-	char some[8];
-
-	c[0] = weft_case_fd(pipes[0], POLLIN);
-	c[1] = weft_case_recv(&chans[0], &value);
-	while (bytes + values < 2 * NUMBERS) {
-		int r = weft_select(c, 2);
-
-		T_CHECK(r >= 0);
-		if (r == 0) {
-			ssize_t n = weft_read(pipes[0], some, sizeof some);
-
-			T_CHECK(n > 0 && c[0].result == POLLIN);
-			bytes += n > 0 ? (uint64_t)n : NUMBERS;
-		} else {
-			T_CHECK(c[1].result == 0 && value == values++);
-		}
+	switch (k) {
+	case STREAM:
+		return weft_case_fd(pipes[0], POLLIN);
+	case CHAN:
+		return weft_case_recv(&chans[0], &values[CHAN]);
+	case ONESHOT:
+		return weft_case_oneshot(&shot, &values[ONESHOT]);
+	case BROADCAST:
+		return weft_case_broadcast(&hears, &values[BROADCAST]);
+	case WATCH:
+		return weft_case_watch(&sees, &values[WATCH]);
+	default:
+		return weft_case_notified(&note);
 	}
-	T_CHECK(bytes == NUMBERS && values == NUMBERS);
-	return unused;
 }
 
-static void *fill_the_pipe(void *unused)
+/* How much the count of a kind grows by a case that has come true. */
+static uint64_t take(enum kind k, int result, uint64_t count)
 {
-	for (size_t i = 0; i < NUMBERS; i++)
-		T_CHECK(weft_write(pipes[1], "y", 1) == 1);
-	return unused;
+	char some[8];
+	ssize_t n;
+
+	switch (k) {
+	case STREAM:
+		n = weft_read(pipes[0], some, sizeof some);
+		T_CHECK(result == POLLIN && n > 0);
+		return n > 0 ? (uint64_t)n : NUMBERS;
+	case CHAN:
+		T_CHECK(result == 0 && values[CHAN] == count);
+		return 1;
+	case ONESHOT:
+		T_CHECK(result == 0 && values[ONESHOT] == count);
+		weft_oneshot_init(&shot, &shot_place, sizeof shot_place);
+		weft_chan_send(&chans[1], &count); /* the next may come */
+		return 1;
+	case BROADCAST:
+		T_CHECK(result >= 0);
+		T_CHECK(values[BROADCAST] == count + (uint64_t)result);
+		return 1 + (uint64_t)result;
+	case WATCH:
+		T_CHECK(result == 0 && values[WATCH] > count);
+		return values[WATCH] - count;
+	default:
+		T_CHECK(result == 0);
+		weft_notify_one(&noted);
+		return 1;
+	}
 }
 
-static void *fill_the_channel(void *unused)
+/* The cases in another order each time, sometimes with a deadline. */
+static void *drain(void *seed)
+{
+	uint64_t count[KINDS] = {0}, all = 0;
+
+	while (all < KINDS * NUMBERS) {
+		weft_time soon = weft_after((weft_time)(t_random(seed) % 9999));
+		size_t first = t_random(seed) % KINDS;
+		struct weft_case c[KINDS];
+		enum kind k;
+		uint64_t n;
+		int r;
+
+		for (size_t i = 0; i < KINDS; i++)
+			c[i] = case_of_kind((first + i) % KINDS);
+		r = t_random(seed) & 1 ? weft_select_until(c, KINDS, soon)
+				       : weft_select(c, KINDS);
+		T_CHECK(r >= 0 || r == -ETIMEDOUT);
+		if (r < 0)
+			continue;
+		k = (first + (size_t)r) % KINDS;
+		n = take(k, c[r].result, count[k]);
+		count[k] += n;
+		all += n;
+	}
+	for (int k = 0; k < KINDS; k++)
+		T_CHECK(count[k] == NUMBERS);
+	return NULL;
+}
+
+static void fill_once(enum kind k, uint64_t i)
+{
+	uint64_t next = i + 1, free;
+
+	switch (k) {
+	case STREAM:
+		T_CHECK(weft_write(pipes[1], "y", 1) == 1);
+		break;
+	case CHAN:
+		T_CHECK(weft_chan_send(&chans[0], &i) == 0);
+		break;
+	case ONESHOT:
+		T_CHECK(weft_oneshot_send(&shot, &i) == 0);
+		T_CHECK(weft_chan_recv(&chans[1], &free) == 0 && free == i);
+		break;
+	case BROADCAST:
+		T_CHECK(weft_broadcast_send(&cast, &i) == 0);
+		break;
+	case WATCH:
+		T_CHECK(weft_watch_set(&watch, &next) == 0);
+		break;
+	default:
+		weft_notify_one(&note);
+		T_CHECK(weft_notify_wait(&noted) == 0);
+	}
+}
+
+static void *fill(void *kind)
 {
 	for (uint64_t i = 0; i < NUMBERS; i++)
-		T_CHECK(weft_chan_send(&chans[0], &i) == 0);
-	return unused;
+		fill_once((enum kind)(uintptr_t)kind, i);
+	return NULL;
 }
 
 static int fill_and_drain(void *unused)
 {
-	struct t_task drains, byte, value;
+	uint64_t seed = t_seed();
+	struct t_task drains, fills[KINDS];
 
 	(void)unused;
-	begin(2);
+	begin_kinds();
 	open_pipe();
-	t_task_start(&drains, drain, NULL);
-	t_task_start(&byte, fill_the_pipe, NULL);
-	t_task_start(&value, fill_the_channel, NULL);
+	t_task_start(&drains, drain, &seed);
+	for (uintptr_t k = 0; k < KINDS; k++)
+		t_task_start(&fills[k], fill, (void *)k);
 	t_task_end(&drains);
-	t_task_end(&byte);
-	t_task_end(&value);
+	for (int k = 0; k < KINDS; k++)
+		t_task_end(&fills[k]);
 	close_pipe();
+	nobody_waits();
 	return 0;
 }
 
-Test(select, a_stream_and_a_channel_are_read_to_their_ends,
-     .timeout = 60 * T_SLOW)
+Test(select, of_everything_at_once_nothing_is_lost, .timeout = 60 * T_SLOW)
 {
 	t_on_fibers(fill_and_drain, NULL);
 	t_in_way(T_THREAD, fill_and_drain, NULL);
+}
+
+/* --- one step at a time: what comes between two of them --- */
+
+static void make_ready(enum kind k)
+{
+	struct wf_source *s;
+	uint64_t value = 0, seen_of_it;
+
+	switch (k) {
+	case STREAM:
+		T_CHECK(wf_source_enter(pipes[0], &s) == 0);
+		T_CHECK(wf_source_arm(s) == 0);
+		seen_of_it = source_ready(s);
+		T_CHECK(write(pipes[1], "x", 1) == 1);
+		while (source_ready(s) == seen_of_it)
+			weft_yield();
+		wf_source_leave(s);
+		break;
+	case CHAN:
+		T_CHECK(put(&chans[0], value) == 0);
+		break;
+	case ONESHOT:
+		T_CHECK(weft_oneshot_send(&shot, &value) == 0);
+		break;
+	case BROADCAST:
+		T_CHECK(weft_broadcast_send(&cast, &value) == 0);
+		break;
+	case WATCH:
+		T_CHECK(weft_watch_set(&watch, &value) == 0);
+		break;
+	default:
+		weft_notify_one(&note);
+	}
+}
+
+struct steps {
+	struct weft_case c;
+	struct wf_wait wait;
+	struct wf_node other; /* by which somebody else may claim it */
+};
+
+static void step_to_link(struct steps *s, enum kind k)
+{
+	s->c = case_of_kind(k);
+	T_CHECK(!s->c.kind_->attempt(&s->c));
+	wait_begin(&s->wait, weft_self(), "test", 0);
+	*case_node(&s->c) = (struct wf_node){.wait = &s->wait, .index = 1};
+	s->other = (struct wf_node){.wait = &s->wait, .index = 2};
+}
+
+/* The kinds are begun, with room in the channel, and the pipe is watched. */
+static void begin_steps(void)
+{
+	begin_kinds();
+	begin(1);
+	open_pipe();
+	note = (struct weft_notify){0};
+	make_ready(STREAM);
+	take(STREAM, POLLIN, 0);
+}
+
+static void be_late(enum kind k)
+{
+	enum wf_linked linked;
+	struct steps s;
+
+	begin_steps();
+	step_to_link(&s, k);
+	make_ready(k);
+	linked = s.c.kind_->link(&s.c);
+	T_CHECK(linked == WF_DONE || linked == WF_NOT_DONE);
+	T_CHECK(atom_load_rlx(&s.wait.word) == WF_SELF);
+	s.c.kind_->unlink(&s.c);
+	T_CHECK((linked == WF_DONE) != s.c.kind_->attempt(&s.c));
+	close_pipe();
+}
+
+static int be_late_for_each(void *unused)
+{
+	(void)unused;
+	for (int k = 0; k < KINDS; k++)
+		be_late((enum kind)k);
+	return 0;
+}
+
+Test(select, what_comes_before_the_link_is_not_missed)
+{
+	t_in_way(T_FIBER, be_late_for_each, NULL);
+}
+
+static void be_claimed(enum kind k)
+{
+	struct wf_wakes wakes;
+	struct steps s;
+
+	begin_steps();
+	step_to_link(&s, k);
+	make_ready(k);
+	wakes_begin(&wakes);
+	T_CHECK(wait_claim(&s.other, &wakes));
+	T_CHECK(s.c.kind_->link(&s.c) == WF_LOST);
+	s.c.kind_->unlink(&s.c);
+	wf_wakes_fire(&wakes, NULL);
+	T_CHECK(wf_wait_sleep(&s.wait, WEFT_FOREVER, true) == 2);
+	T_CHECK(s.c.kind_->attempt(&s.c));
+	close_pipe();
+}
+
+static int be_claimed_at_each(void *unused)
+{
+	(void)unused;
+	for (int k = 0; k < KINDS; k++)
+		be_claimed((enum kind)k);
+	return 0;
+}
+
+Test(select, who_is_claimed_for_one_leaves_the_others_alone)
+{
+	t_in_way(T_FIBER, be_claimed_at_each, NULL);
 }
