@@ -429,6 +429,34 @@ Test(exhausted, who_cannot_poll_is_told)
 	t_on_fibers(poll_without_watch, (void *)(intptr_t)ENOMEM);
 }
 
+static int select_without_watch(void *error)
+{
+	int r = -(int)(intptr_t)error, fd[2];
+	struct weft_chan never = {0};
+	struct weft_case c[2];
+
+	T_CHECK(pipe(fd) == 0);
+	c[0] = weft_case_recv(&never, NULL);
+	c[1] = weft_case_fd(fd[0], POLLIN);
+	fail_next(SYS_epoll_ctl, -r, OFTEN);
+	T_CHECK(weft_select(c, 2) == 1 && c[1].result == r);
+	T_CHECK(weft_write(fd[1], "x", 1) == 1);
+	T_CHECK(weft_select(c, 2) == 1 && c[1].result == POLLIN);
+	T_CHECK(weft_read(fd[0], &(char){0}, 1) == 1);
+	fail_stop();
+	T_CHECK(weft_select_until(c, 2, weft_after(WEFT_USEC(10))) ==
+		-ETIMEDOUT);
+	T_CHECK(weft_close(fd[0]) == 0 && weft_close(fd[1]) == 0);
+	return 0;
+}
+
+Test(exhausted, who_cannot_select_is_told)
+{
+	t_on_fibers(select_without_watch, (void *)(intptr_t)ENOSPC);
+	t_on_fibers(select_without_watch, (void *)(intptr_t)ENOMEM);
+	t_in_way(T_THREAD, select_without_watch, (void *)(intptr_t)ENOSPC);
+}
+
 /* --- memory for what is known of a descriptor --- */
 
 #define NOTES 256 /* as many as are made at a time */

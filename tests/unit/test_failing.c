@@ -367,6 +367,51 @@ static int poll_many(size_t which)
 	return r;
 }
 
+/* What a selection says, or the case that it has come to. */
+static int select_until(struct weft_case *c, weft_time deadline)
+{
+	int r = weft_select_until(c, 2, deadline);
+
+	return r < 0 ? r : c[r].result;
+}
+
+static int select_pipe(struct weft_chan *chan, int in, int out)
+{
+	struct weft_case c[] = {
+		weft_case_recv(chan, NULL),
+		weft_case_fd(out, POLLIN),
+	};
+	int r = select_until(c, weft_after(WEFT_USEC(1)));
+
+	if (r != -ETIMEDOUT)
+		return r;
+	r = (int)weft_write(in, "x", 1);
+	if (r == 1)
+		r = select_until(c, WEFT_FOREVER);
+	return r == POLLIN ? 0 : r;
+}
+
+static int select_two(size_t which)
+{
+	struct weft_broadcast cast;
+	struct weft_chan chan;
+	int fd[2], r;
+
+	(void)which;
+	r = weft_broadcast_init(&cast, 8, 8, NULL);
+	if (r < 0)
+		return r;
+	weft_broadcast_destroy(&cast);
+	r = weft_chan_init(&chan, 8, 8, NULL);
+	if (r < 0)
+		return r;
+	T_CHECK(pipe2(fd, O_CLOEXEC) == 0);
+	r = select_pipe(&chan, fd[1], fd[0]);
+	T_CHECK(weft_close(fd[0]) == 0 && weft_close(fd[1]) == 0);
+	weft_chan_destroy(&chan);
+	return r;
+}
+
 static int read_lines(size_t which)
 {
 	struct weft_reader reader;
@@ -690,6 +735,12 @@ static int poll_from_thread(size_t which)
 	return from_thread(poll_many);
 }
 
+static int select_from_thread(size_t which)
+{
+	(void)which;
+	return from_thread(select_two);
+}
+
 static struct scenario scenarios[] = {
 	{"TCP", 1, over_tcp, 0},
 	{"TCP, two workers", 2, over_tcp, 0},
@@ -726,6 +777,8 @@ static struct scenario scenarios[] = {
 	{"program, alone", 0, program, 0},
 	{"poll", 1, poll_many, 0},
 	{"poll, from a thread", 1, poll_from_thread, 0},
+	{"select", 1, select_two, 0},
+	{"select, from a thread", 1, select_from_thread, 0},
 	{"reader", 1, read_lines, 0},
 	{"resolve a number", 1, resolve, 0},
 	{"resolve a name", 1, resolve, 1},
