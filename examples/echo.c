@@ -21,36 +21,19 @@
 #define PATIENCE WEFT_SEC(30) /* with a client that says nothing */
 #define GRACE    WEFT_SEC(5)
 
-struct connection {
-	int fd;
-	struct connection *next, **place;
-};
-
 static struct weft_mutex lock; /* over these: */
-static struct connection *connections;
+static bool serving[1 << 20];  /* by the number of the descriptor */
 static bool ending;
 
 static sigset_t enders; /* signals */
 
-static void enter(struct connection *c)
+static void set_serving(int fd, bool is)
 {
 	weft_mutex_lock(&lock);
-	c->next = connections;
-	c->place = &connections;
-	if (c->next)
-		c->next->place = &c->next;
-	connections = c;
-	if (ending)
-		weft_shutdown(c->fd, SHUT_RD);
-	weft_mutex_unlock(&lock);
-}
-
-static void leave(struct connection *c)
-{
-	weft_mutex_lock(&lock);
-	*c->place = c->next;
-	if (c->next)
-		c->next->place = c->place;
+	if ((size_t)fd < sizeof serving) /* who is beyond has the grace */
+		serving[fd] = is;
+	if (is && ending)
+		weft_shutdown(fd, SHUT_RD);
 	weft_mutex_unlock(&lock);
 }
 
@@ -59,24 +42,25 @@ static void hang_up(void)
 {
 	weft_mutex_lock(&lock);
 	ending = true;
-	for (struct connection *c = connections; c; c = c->next)
-		weft_shutdown(c->fd, SHUT_RD);
+	for (int fd = 0; fd < (int)sizeof serving; fd++)
+		if (serving[fd])
+			weft_shutdown(fd, SHUT_RD);
 	weft_mutex_unlock(&lock);
 }
 
 static int serve(void *arg)
 {
-	struct connection self = {.fd = (int)(intptr_t)arg};
+	int fd = (int)(intptr_t)arg;
 	char buf[4096];
 	ssize_t n;
 
-	enter(&self);
-	while ((n = weft_read_until(self.fd, buf, sizeof buf,
+	set_serving(fd, true);
+	while ((n = weft_read_until(fd, buf, sizeof buf,
 				    weft_after(PATIENCE))) > 0)
-		if (weft_write_all(self.fd, buf, (size_t)n, NULL) < 0)
+		if (weft_write_all(fd, buf, (size_t)n, NULL) < 0)
 			break;
-	leave(&self);
-	weft_close(self.fd);
+	set_serving(fd, false);
+	weft_close(fd);
 	return 0;
 }
 
@@ -99,7 +83,7 @@ static void announce(int lfd)
 }
 
 /* Until cancelled, and every connection has ended. */
-static int listen_and_serve(const char *address)
+static int listen_and_serve(void *address)
 {
 	int lfd = weft_listen(address, NULL), fd;
 	struct weft_scope scope;
@@ -108,7 +92,8 @@ static int listen_and_serve(const char *address)
 		return lfd;
 	announce(lfd);
 	weft_scope_begin(&scope, NULL);
-	while ((fd = weft_accept(lfd, NULL, NULL)) >= 0)
+	fd = weft_spawn(NULL, NULL, await_signals, weft_self());
+	while (fd >= 0 && (fd = weft_accept(lfd, NULL, NULL)) >= 0)
 		if (weft_scope_spawn(&scope, NULL, NULL, serve,
 				     (void *)(intptr_t)fd) < 0)
 			weft_close(fd);
@@ -116,18 +101,8 @@ static int listen_and_serve(const char *address)
 	hang_up();
 	weft_shield();
 	weft_scope_end(&scope);
-	weft_unshield();
-	return fd;
-}
-
-static int run(void *address)
-{
-	int err = weft_spawn(NULL, NULL, await_signals, weft_self());
-
-	if (err == 0)
-		err = listen_and_serve(address);
 	weft_stop(); /* whoever waits for signals */
-	return err;
+	return fd;
 }
 
 static int usage(FILE *out, int status)
@@ -139,20 +114,11 @@ static int usage(FILE *out, int status)
 	return status;
 }
 
-/* A connection is a descriptor: have as many as the system allows. */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	getrlimit(RLIMIT_NOFILE, &limit);
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 int main(int argc, char **argv)
 {
 	static const struct option names[] = {{"help", 0, NULL, 'h'}, {0}};
 	struct weft_options options = {0};
+	struct rlimit limit;
 	char *address = "127.0.0.1:7777", rest;
 	int c, err;
 
@@ -168,12 +134,15 @@ int main(int argc, char **argv)
 		return usage(stderr, 2);
 	if (optind < argc)
 		address = argv[optind];
-	raise_descriptor_limit();
+	/* A connection is a descriptor: have as many as the system allows. */
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 	sigemptyset(&enders);
 	sigaddset(&enders, SIGINT);
 	sigaddset(&enders, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &enders, NULL);
-	err = weft_run(&options, run, address);
+	err = weft_run(&options, listen_and_serve, address);
 	if (err == -ECANCELED)
 		return 0;
 	fprintf(stderr, "echo: %s: %s\n", address, strerror(-err));
