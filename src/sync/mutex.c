@@ -26,8 +26,8 @@
  *                its wait goes on
  *      hand over the same if the first is impatient:      release [wait-fired]
  *                claim it and fire; LOCKED stays
- *      give up   under the queue's lock: leave; if it
- *                was nudged, nudge the next
+ *      give up   under the queue's lock: rise, if it is
+ *                the first; and if that fails leave
  *
  * So while the first is on its way the word is as if nobody waited, and lock
  * and unlock cost what they cost then.  No waiter is forgotten: the queue is
@@ -111,20 +111,16 @@ static bool rise(struct weft_mutex *m, struct wf_seat *s)
 	return taken;
 }
 
-/* Leave without it; who is to be nudged in our place, or NULL. */
-static struct weft_fiber *give_up(struct weft_mutex *m, struct wf_seat *s)
+/* Leave without it, having tried: if we were the first, WAITERS is set. */
+static void give_up(struct weft_mutex *m, struct wf_seat *s)
 {
 	struct wf_queue *q = queue_of(m);
-	bool first = is_first(q, s);
 
-	queue_leave(q, s);
-	if (first)
+	if (is_first(q, s))
 		m->impatient_ = false;
-	if (list_empty(&q->list)) {
-		m->nudged_ = false;
+	queue_leave(q, s);
+	if (list_empty(&q->list))
 		atom_and_rlx(word_of(m), ~WAITERS);
-	}
-	return first && m->nudged_ ? seat_of(q->list.head)->wait.waiter : NULL;
 }
 
 /* --- lock --- */
@@ -133,7 +129,6 @@ static struct weft_fiber *give_up(struct weft_mutex *m, struct wf_seat *s)
 static int look(struct weft_mutex *m, struct wf_seat *s, int why)
 {
 	struct wf_queue *q = queue_of(m);
-	struct weft_fiber *next = NULL;
 	bool handed, taken = false;
 
 	spin_lock(&q->lock);
@@ -141,10 +136,8 @@ static int look(struct weft_mutex *m, struct wf_seat *s, int why)
 	if (!handed)
 		taken = rise(m, s);
 	if (!handed && !taken && why)
-		next = give_up(m, s);
+		give_up(m, s);
 	spin_unlock(&q->lock);
-	if (next)
-		wf_unpark(next);
 	if (handed)
 		return wf_wait_sleep(&s->wait, WEFT_FOREVER, true);
 	return taken ? 0 : why ? why : -EAGAIN;
