@@ -53,11 +53,8 @@ struct weft_process_options {
 	/* The directory to start in; by default that of this process. */
 	const char *dir;
 	/*
-	 * The signals that are blocked in the program.  By default those that
-	 * are in the caller of weft_run(), or, without a runtime, in the
-	 * calling thread.  So if SIGTERM is blocked there to be waited for
-	 * (weft/signal.h), a program that should end by it needs a mask of its
-	 * own: sigemptyset().
+	 * The signals that are blocked in the program; by default none,
+	 * whatever is blocked here to be waited for (weft/signal.h).
 	 */
 	const sigset_t *mask;
 	/*

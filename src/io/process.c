@@ -28,9 +28,6 @@
 
 #include "base/list.h"
 #include "base/spin.h"
-#include "core/gate.h"
-#include "core/sched.h"
-#include "core/self.h"
 #include "io/attempt.h"
 #include "io/offload.h"
 #include "os/call.h"
@@ -418,17 +415,10 @@ static int open_streams(struct launch *l)
 
 static void choose_mask(struct launch *l)
 {
-	bool fiber = wf_self();
-
-	if (l->options->mask) {
+	if (l->options->mask)
 		l->mask = *l->options->mask;
-	} else if (fiber || wf_gate_enter()) {
-		l->mask = wf_runtime.mask;
-		if (!fiber)
-			wf_sched_leave_gate();
-	} else {
-		pthread_sigmask(SIG_BLOCK, NULL, &l->mask);
-	}
+	else
+		sigemptyset(&l->mask);
 }
 
 static int set_actions(posix_spawn_file_actions_t *a, const struct launch *l)
