@@ -15,7 +15,7 @@
 #define SLOTS  128
 #define ITEMS  1000000UL /* of a round, of all producers */
 
-static struct weft_chan chan;
+static _Alignas(64) struct weft_chan chan;
 
 static void *produce(void *count)
 {

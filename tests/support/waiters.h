@@ -27,7 +27,7 @@ static inline size_t t_waiters(int fd)
 	return n;
 }
 
-/* The same of an object of weft/sync.h or weft/chan.h. */
+/* The same of an object of weft/sync.h. */
 static inline size_t t_queued(struct weft_queue_ *place)
 {
 	struct wf_queue *q = queue_in(place);
@@ -40,17 +40,27 @@ static inline size_t t_queued(struct weft_queue_ *place)
 	return n;
 }
 
-/* Of those who wait to send: the lock is that over the receivers. */
-static inline size_t t_senders(struct weft_chan *c)
+/* Of a channel: one of its two lists. */
+static inline size_t t_queued_chan(struct weft_chan *c, void *list)
 {
-	struct wf_queue *q = queue_in(&c->receivers_);
+	struct wf_spin *lock = (struct wf_spin *)(void *)&c->lock_;
 	size_t n = 0;
 
-	spin_lock(&q->lock);
-	list_for_each (node, &queue_in(&c->senders_)->list)
+	spin_lock(lock);
+	list_for_each (node, (struct wf_list *)list)
 		n++;
-	spin_unlock(&q->lock);
+	spin_unlock(lock);
 	return n;
+}
+
+static inline size_t t_receivers(struct weft_chan *c)
+{
+	return t_queued_chan(c, &c->receiver_first_);
+}
+
+static inline size_t t_senders(struct weft_chan *c)
+{
+	return t_queued_chan(c, &c->sender_first_);
 }
 
 /* The same of a semaphore or an rwlock: of whatever is a batch. */
@@ -81,6 +91,12 @@ static inline void t_await_queued(struct weft_queue_ *place, size_t n)
 static inline void t_await_left(struct weft_queue_ *place, size_t n)
 {
 	while (t_queued(place) > n)
+		weft_yield();
+}
+
+static inline void t_await_receivers(struct weft_chan *c, size_t n)
+{
+	while (t_receivers(c) < n)
 		weft_yield();
 }
 

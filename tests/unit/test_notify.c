@@ -312,7 +312,7 @@ static int selected_otherwise(void *unused)
 	T_CHECK(weft_chan_init(&chan, sizeof value, 0, NULL) == 0);
 	T_CHECK(weft_spawn(&first, NULL, select_received, &chan) == 0);
 	t_await_queued(&notify.queue_, 1);
-	t_await_queued(&chan.receivers_, 1);
+	t_await_receivers(&chan, 1);
 	T_CHECK(weft_spawn(&second, NULL, wait_once, NULL) == 0);
 	t_await_queued(&notify.queue_, 2);
 	T_CHECK(weft_chan_send(&chan, &value) == 0);

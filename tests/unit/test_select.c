@@ -47,7 +47,7 @@ static void nobody_waits(void)
 {
 	for (int i = 0; i < CHANS; i++) {
 		T_CHECK(t_senders(&chans[i]) == 0);
-		T_CHECK(t_queued(&chans[i].receivers_) == 0);
+		T_CHECK(t_receivers(&chans[i]) == 0);
 	}
 }
 
@@ -149,7 +149,7 @@ static void *put_one_later(void *which)
 {
 	uintptr_t i = (uintptr_t)which;
 
-	t_await_queued(&chans[i].receivers_, 1);
+	t_await_receivers(&chans[i], 1);
 	T_CHECK(put(&chans[i], i + 10) == 0);
 	return NULL;
 }
@@ -229,7 +229,7 @@ static void *close_later(void *which)
 	if (i == 1)
 		t_await_senders(&chans[1], 1);
 	else
-		t_await_queued(&chans[i].receivers_, 1);
+		t_await_receivers(&chans[i], 1);
 	weft_chan_close(&chans[i]);
 	return NULL;
 }
@@ -859,7 +859,7 @@ static void *write_later(void *unused)
 static void *put_later(void *unused)
 {
 	t_await_waiters(pipes[0], 1);
-	t_await_queued(&chans[0].receivers_, 1);
+	t_await_receivers(&chans[0], 1);
 	T_CHECK(put(&chans[0], 6) == 0);
 	return unused;
 }
