@@ -26,8 +26,8 @@
 #include "time.h"
 
 /*
- * See above; weft_chan_init() makes it other than a rendezvous.  It is 64 bytes,
- * and passes values between CPUs faster where it is aligned to that.
+ * See above; weft_chan_init() makes it other than a rendezvous.  It is 64
+ * bytes, and passes values between CPUs faster where it is aligned to that.
  */
 struct weft_chan {
 	uint32_t lock_, count_;
