@@ -62,9 +62,11 @@ static uint32_t ring_take(struct wf_runq *q, struct weft_fiber **to,
 
 static struct weft_fiber *ring_pop(struct wf_runq *q)
 {
-	struct weft_fiber *f;
+	struct weft_fiber *f = NULL;
 
-	return runq_offers(q) && ring_take(q, &f, 1) ? f : NULL;
+	if (runq_offers(q))
+		ring_take(q, &f, 1);
+	return f;
 }
 
 /* --- the owner's part --- */
