@@ -524,18 +524,18 @@ static int forget_a_waiter(void *unused)
 {
 	(void)unused;
 	begin(0);
-	weft_spawn(NULL, NULL, wait_for_ever, NULL);
-	await_receivers(1);
+	if (T_CHECKED) {
+		weft_spawn(NULL, NULL, wait_for_ever, NULL);
+		await_receivers(1);
+	}
 	weft_chan_destroy(&chan);
 	weft_stop();
 	return 0;
 }
 
-Test(chan, with_checks_it_cannot_be_forgotten_while_somebody_waits,
+Test(chan, it_is_forgotten_but_with_checks_not_while_somebody_waits,
      .signal = T_CHECKED ? SIGABRT : 0)
 {
-	if (!T_CHECKED)
-		cr_skip_test("a build without checks");
 	t_run(1, forget_a_waiter, NULL);
 }
 
