@@ -64,9 +64,8 @@ static struct weft_fiber *ring_pop(struct wf_runq *q)
 {
 	struct weft_fiber *f = NULL;
 
-	if (runq_offers(q))
-		ring_take(q, &f, 1);
-	return f;
+	/* What was read is ours only if it was taken. */
+	return runq_offers(q) && ring_take(q, &f, 1) ? f : NULL;
 }
 
 /* --- the owner's part --- */
