@@ -290,3 +290,26 @@ Test(runq, with_two_thieves_each_fiber_runs_once)
 	cr_assert_null(wf_runq_pop(&queue));
 	cr_assert_not(runq_offers(&queue));
 }
+
+/* Owner and thief are after the same one, again and again. */
+Test(runq, the_last_one_offered_goes_to_one_of_both)
+{
+	size_t rounds = t_scale(300000);
+	struct weft_fiber *f;
+	pthread_t t;
+
+	make(2 * rounds);
+	runs = calloc(count, 1);
+	pthread_create(&t, NULL, thieve, NULL);
+	for (size_t i = 0; i < count; i += 2) {
+		runq_push(&queue, &fibers[i]);
+		runq_push(&queue, &fibers[i + 1]);
+		wf_runq_share(&queue);
+		while (atomic_load(&ran) < i + 2)
+			if ((f = wf_runq_pop(&queue)))
+				run(f);
+	}
+	pthread_join(t, NULL);
+	for (size_t i = 0; i < count; i++)
+		cr_assert_eq(runs[i], 1);
+}
