@@ -37,6 +37,7 @@ struct wf_worker {
 	uint32_t fruitless;            /* owner: spins in a row */
 	weft_time stolen_at;           /* owner: when it stole last */
 	uint32_t stolen;               /* owner: how many */
+	weft_time loot;                /* owner: how long it should last */
 	weft_time linger;              /* owner: before it steals again */
 	bool slept_long;               /* owner: when it slept last */
 	_Atomic weft_time now;         /* owner writes: of the last pass */

@@ -13,16 +13,19 @@
 #include "io/source.h"
 #include "os/clock.h"
 
-#define EVENTS         64 /* woken at a time, so that they are still cached */
-#define AHEAD          4  /* events whose sources are fetched early */
-#define INJECTED       32 /* taken in one pass */
-#define LONG_SLEEP     WEFT_USEC(50)
-#define WORTH_STEALING 200 /* ns that a fiber has to keep its thief busy */
-#define LINGER_FIRST   WEFT_USEC(50)
-#define LINGER_LAST    WEFT_USEC(800)
-#define FRUITLESS      3 /* spins in vain, then none until a wait was short */
-#define STAND_BY       WEFT_USEC(3)
-#define GLANCES        4
+#define EVENTS     64 /* woken at a time, so that they are still cached */
+#define AHEAD      4  /* events whose sources are fetched early */
+#define INJECTED   32 /* taken in one pass */
+#define LONG_SLEEP WEFT_USEC(50)
+/* How long a stolen fiber has to keep its thief busy: one that has never run, and
+ * one that was woken, as it works with others who are left behind. */
+#define WORTH_FRESH  WEFT_NSEC(200)
+#define WORTH_WOKEN  WEFT_NSEC(2000)
+#define LINGER_FIRST WEFT_USEC(50)
+#define LINGER_LAST  WEFT_USEC(800)
+#define FRUITLESS    3 /* spins in vain, then none until a wait was short */
+#define STAND_BY     WEFT_USEC(3)
+#define GLANCES      4
 
 struct wf_loop_options wf_loop_options;
 void (*wf_worker_at_over)(void);
@@ -145,6 +148,12 @@ static struct wf_worker *another(struct wf_worker *w, uint32_t offset)
 	return &wf_runtime.workers[(w->id + 1 + offset % (n - 1)) % n];
 }
 
+static void note_loot(struct wf_worker *w, const struct weft_fiber *first)
+{
+	w->stolen_at = wf_clock_now();
+	w->loot = (first->life ? WORTH_WOKEN : WORTH_FRESH) * w->stolen;
+}
+
 /* A fiber from another worker's ring; or else from what it has not served. */
 static struct weft_fiber *steal(struct wf_carrier *here)
 {
@@ -160,7 +169,7 @@ static struct weft_fiber *steal(struct wf_carrier *here)
 				  &w->stolen);
 		if (f) {
 			atom_bump_rlx(&w->steals);
-			w->stolen_at = wf_clock_now();
+			note_loot(w, f);
 			return f;
 		}
 	}
@@ -262,7 +271,7 @@ static struct weft_fiber *linger(struct wf_carrier *here)
 
 	if (!w->stolen)
 		return NULL;
-	if (now - w->stolen_at > w->stolen * WORTH_STEALING)
+	if (now - w->stolen_at > w->loot)
 		w->linger = 0;
 	else if (w->linger < LINGER_LAST)
 		w->linger = w->linger ? 2 * w->linger : LINGER_FIRST;
