@@ -17,8 +17,10 @@
 #define AHEAD      4  /* events whose sources are fetched early */
 #define INJECTED   32 /* taken in one pass */
 #define LONG_SLEEP WEFT_USEC(50)
-/* How long a stolen fiber has to keep its thief busy: one that has never run, and
- * one that was woken, as it works with others who are left behind. */
+/*
+ * How long a stolen fiber has to keep its thief busy: one that has never run,
+ * and one that was woken, as it works with others who were left behind.
+ */
 #define WORTH_FRESH  WEFT_NSEC(200)
 #define WORTH_WOKEN  WEFT_NSEC(2000)
 #define LINGER_FIRST WEFT_USEC(50)
