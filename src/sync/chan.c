@@ -189,16 +189,22 @@ static bool leave(struct weft_chan *c, enum way way, struct weft_case *as)
 	return linked;
 }
 
-static int sleep_in(struct seat *s, struct weft_chan *c, enum way way,
-		    struct weft_fiber *me, weft_time deadline)
+/* The wait has ended by itself. */
+static WF_COLD int give_up(struct seat *s, struct weft_chan *c, enum way way,
+			   int why)
+{
+	if (leave(c, way, &s->as))
+		return why;
+	wf_wait_sleep(&s->wait, WEFT_FOREVER, true);
+	return s->as.result;
+}
+
+static WF_INLINE int sleep_in(struct seat *s, struct weft_chan *c, enum way way,
+			      struct weft_fiber *me, weft_time deadline)
 {
 	int r = wait_sleep(&s->wait, wait_deadline(me, deadline), false);
 
-	if (r < 0 && leave(c, way, &s->as))
-		return r;
-	if (r < 0)
-		wf_wait_sleep(&s->wait, WEFT_FOREVER, true);
-	return s->as.result;
+	return likely(r >= 0) ? s->as.result : give_up(s, c, way, r);
 }
 
 static int wait_as_thread(struct weft_chan *c, enum way way, void *value,
