@@ -199,8 +199,11 @@ def mutex(plan, table):
 
 
 def pingpong(plan, table):
-    rounds = in_turns(plan, [bench(plan, "pingpong")])
+    rounds = in_turns(plan, [bench(plan, "pingpong")],
+                      [bench(plan, "limits/primitives")])
     add_own(table, rounds, {"pingpong.steps": "-"})
+    line = "cache_line.round_trip"  # what two CPUs have to pay for each
+    table.add(line, middle(rounds, lambda r: r[1][line]))
     for over in ("pingpong.sem", "pingpong.chan"):
         add_own(table, rounds, {
             over: "-", f"{over}.ratio": "<=1.4", f"{over}.w2.ratio": "<=1.1",
