@@ -1,791 +1,797 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * redis.c - a server for strings, lists and messages that Redis' own clients
- * can talk to; a fiber a connection.
+ * redis.c - strings, lists and messages for Redis' own clients; a fiber each.
  *
  *      ./redis 127.0.0.1:7379 &
- *      redis-cli -p 7379 set greeting hello
  *      redis-benchmark -p 7379 -t get,set -P 16 -q
  *
- * Commands, answers and limits are those of Redis 7; nothing is kept on disk.
- * resp.h is the protocol, keys.h what is remembered.
- *
- * All that connections share lies under one mutex.  It is taken for as long as
- * the commands take that one read has brought, and never across a call that
- * waits; their answers are sent together.  Two more kinds of fiber help: one
- * wakes when the next key expires, and each subscriber has one to send what
- * others publish, so that nobody waits for one that does not read.
+ * Answers are those of Redis 7; nothing is kept on disk, and where there is no
+ * more memory the program ends, as Redis does.  A fiber reads what has come,
+ * finds the commands in it where they lie, executes them under a lock, and
+ * sends the answers together: nobody waits for the network with the lock.
  */
-#define _GNU_SOURCE
-#include <weft.h>
+#include <fnmatch.h>
+#include <poll.h>
+#include <search.h>
+#include <stdarg.h>
 
-#include <unistd.h>
-
-#include "keys.h"
-#include "resp.h"
 #include "serve.h"
 
 enum {
-	BATCH = 16 << 10,      /* bytes of answers that are sent together */
-	OUTBOX_MAX = 32 << 20, /* bytes that wait for a subscriber to read */
+	BULK_MAX = 512 << 20,  /* bytes of an argument, and of a string */
+	COMMAND_MAX = 1 << 30, /* bytes of all arguments */
+	ARGS_MAX = 1 << 20,    /* of a command */
+	INLINE_MAX =
+		64 << 10,   /* bytes of a command typed by hand, of a header */
+	LAG_MAX = 32 << 20, /* bytes that wait for a subscriber to read */
+	BUCKETS = 1 << 20,  /* chains of keys */
+	LINE_MAX = 512,     /* bytes of an answer that is no bulk */
+	CHUNK = 16 << 10,   /* bytes that are read, and sent, together */
 };
 
-#define OK           "+OK\r\n"
-#define NIL          "$-1\r\n"
-#define NOT_A_NUMBER "-ERR value is not an integer or out of range\r\n"
+#define NIL          "$-1"
+#define SYNTAX       "-ERR syntax error"
+#define NOT_A_NUMBER "-ERR value is not an integer or out of range"
 #define WRONG_KIND                                                             \
-	"-WRONGTYPE Operation against a key holding the wrong kind of "        \
-	"value\r\n"
+	"-WRONGTYPE Operation against a key holding the wrong kind of value"
 
-/* A connection.  First of all what commands are given. */
-struct client {
-	struct resp resp;
-	int fd;
-	struct list channels;      /* subscribed to */
-	struct weft_fiber *writer; /* sends resp.out, of a subscriber */
-	struct weft_sem filled;    /* there is something in it */
-	bool woken;                /* and the writer has not looked yet */
+/* As realloc(3), but without memory the program ends. */
+static void *grab(void *old, size_t size)
+{
+	void *new = realloc(old, size);
+
+	if (!new)
+		abort();
+	return new;
+}
+
+/* Bytes that belong to somebody else; a zero comes behind them. */
+struct slice {
+	char *bytes;
+	size_t length;
+};
+
+static const struct slice none = {"", 0};
+
+static bool slice_same(struct slice a, struct slice b)
+{
+	return a.length == b.length && memcmp(a.bytes, b.bytes, a.length) == 0;
+}
+
+static struct slice slice_copy(char *to, struct slice s)
+{
+	memcpy(to, s.bytes, s.length);
+	to[s.length] = 0;
+	return (struct slice){to, s.length};
+}
+
+/* Whether it is a number, and is written as Redis would. */
+static bool slice_number(struct slice s, long long *n)
+{
+	char text[24];
+
+	*n = strtoll(s.bytes, NULL, 10);
+	return slice_same(s, (struct slice){text, sprintf(text, "%lld", *n)});
+}
+
+struct buffer {
+	char *bytes;
+	size_t end, capacity;
+};
+
+/* The place behind what it has, where there is so much room. */
+static char *buffer_room(struct buffer *b, size_t room)
+{
+	while (b->capacity - b->end < room) {
+		b->capacity = b->capacity ? 2 * b->capacity : CHUNK;
+		b->bytes = grab(b->bytes, b->capacity);
+	}
+	return b->bytes + b->end;
+}
+
+static void buffer_put(struct buffer *b, const void *bytes, size_t length)
+{
+	memcpy(buffer_room(b, length), bytes, length);
+	b->end += length;
+}
+
+static void buffer_clear(struct buffer *b)
+{
+	b->end = 0;
+	if (b->capacity > 2 * CHUNK) {
+		free(b->bytes);
+		*b = (struct buffer){0};
+	}
+}
+
+/* Of a list: for insque(3) and remque(3), in a ring.  Its bytes lie behind. */
+struct item {
+	struct item *next, *prev;
+	struct slice string;
+};
+
+/* A list, or a string, which is replaced as a whole; and its key. */
+struct value {
+	struct value *next; /* in its bucket */
+	weft_time expires;  /* WEFT_FOREVER: never */
+	uint32_t hash;
+	bool is_list;
+	size_t count;     /* of the items */
+	struct item list; /* where the ring begins */
+	struct slice key, string;
+	char bytes[]; /* of both */
+};
+
+/* What is published is looked for in all of these. */
+struct subscription {
+	struct subscription *next;
+	struct client *client;
+	struct slice channel; /* its bytes lie behind */
 };
 
 static struct {
 	struct weft_mutex lock; /* over all of this, and over outboxes */
-	struct keys keys;
-	struct table channels;  /* names, and lists of subscribers */
-	weft_time wakes;        /* when expire_keys() will do so ... */
-	struct weft_sem sooner; /* ... if it is not told to do it now */
-	size_t clients, commands;
+	weft_time now;          /* when it was taken */
+	struct value *buckets[BUCKETS];
+	struct subscription *subscriptions;
+	size_t clients, count, swept; /* keys; buckets */
 } db;
 
-/* A fiber: keys vanish when their time has come, whether read or not. */
-static void *expire_keys(void *unused)
+static uint32_t hash(struct slice s)
 {
-	weft_time next;
+	uint64_t h = s.length;
 
-	do {
-		weft_mutex_lock(&db.lock);
-		keys_drop_expired(&db.keys);
-		db.wakes = next = keys_next(&db.keys);
+	for (size_t i = 0; i < s.length; i += 8) {
+		uint64_t word = 0;
+
+		memcpy(&word, s.bytes + i, s.length - i < 8 ? s.length - i : 8);
+		h = (h ^ word) * 0x9e3779b97f4a7c15;
+		h ^= h >> 32;
+	}
+	return (uint32_t)h;
+}
+
+static void drop(struct value **at)
+{
+	struct value *e = *at;
+
+	*at = e->next;
+	db.count--;
+	for (struct item *i = e->list.next, *next; i != &e->list; i = next) {
+		next = i->next;
+		free(i);
+	}
+	free(e);
+}
+
+/* The link that leads to the entry, or to NULL where it would be. */
+static struct value **find(struct slice key)
+{
+	uint32_t h = hash(key);
+	struct value **at = &db.buckets[h % BUCKETS];
+
+	while (*at && ((*at)->hash != h || !slice_same((*at)->key, key)))
+		at = &(*at)->next;
+	if (!*at || (*at)->expires > db.now)
+		return at;
+	drop(at);
+	return find(key);
+}
+
+/* A new entry, in front of that which `at` leads to. */
+static struct value *add(struct value **at, struct slice key, size_t length)
+{
+	struct value *e = grab(NULL, sizeof *e + key.length + length + 2);
+
+	*e = (struct value){
+		.next = *at,
+		.expires = WEFT_FOREVER,
+		.hash = hash(key),
+		.list = {&e->list, &e->list, none},
+		.key = slice_copy(e->bytes, key),
+		.string = {e->bytes + key.length + 1, length},
+	};
+	db.count++;
+	return *at = e;
+}
+
+static void lock(void)
+{
+	weft_mutex_lock(&db.lock);
+	db.now = weft_now();
+}
+
+/* A fiber: keys vanish within two seconds, though nobody reads them. */
+static void *sweep(void *unused)
+{
+	while (weft_sleep(WEFT_MSEC(30)) == 0) {
+		lock();
+		for (int i = 0; i < BUCKETS / 64; i++) {
+			struct value **at = &db.buckets[db.swept++ % BUCKETS];
+
+			while (*at)
+				if ((*at)->expires <= db.now)
+					drop(at);
+				else
+					at = &(*at)->next;
+		}
 		weft_mutex_unlock(&db.lock);
-	} while (weft_sem_acquire_until(&db.sooner, 1, next) != -ECANCELED);
+	}
 	return unused;
 }
 
-static void expire(struct entry *e, weft_time when)
+/* In place of what the key has had, but for its end: two strings in one. */
+static struct value *put(struct slice key, struct slice head, struct slice tail)
 {
-	keys_expire(&db.keys, e, when);
-	if (when < db.wakes) {
-		db.wakes = when;
-		weft_sem_release(&db.sooner, 1);
+	struct value **at = find(key), *old = *at, *e;
+
+	e = add(at, key, head.length + tail.length);
+	slice_copy(e->string.bytes, head);
+	slice_copy(e->string.bytes + head.length, tail);
+	if (old) {
+		e->expires = old->expires;
+		drop(&e->next);
 	}
+	return e;
 }
 
-/* Commands on strings.  They return false if there was no memory. */
-
-/* The key that argument i names. */
-static struct entry **find(struct resp *r, size_t i)
-{
-	return keys_find(&db.keys, resp_arg(r, i));
-}
-
-/* Whether the command's name begins so: LPUSH or RPUSH? */
-static bool begins(struct resp *r, char first)
-{
-	return (*resp_arg(r, 0).bytes | ' ') == first;
-}
-
-static bool run_get(struct resp *r)
-{
-	struct entry *e = *find(r, 1);
-
-	if (entry_is_other(e, STRING))
-		return resp_text(r, WRONG_KIND);
-	return e ? resp_bulk(r, entry_string(e)) : resp_text(r, NIL);
-}
-
-struct set_options {
-	bool nx, xx;
-	weft_time unit;
-	size_t time; /* the argument that says how many, or 0 */
+struct client {
+	int fd;
+	struct buffer in;
+	size_t parsed;     /* bytes of it */
+	struct slice *arg; /* of the command that is executed: its name first */
+	int count, room;   /* of them, and for so many */
+	char initial;      /* of the name, in lower case */
+	struct buffer out; /* lock: answers and messages */
+	struct buffer sending;     /* what has been there before */
+	bool closing;              /* lock: once `out` has been sent */
+	size_t subscribed;         /* to so many channels */
+	struct weft_notify filled; /* others have written to `out` */
 };
 
-static bool get_set_options(struct resp *r, struct set_options *o)
+/* LINE_MAX bytes at most.  Returns NULL, as a command that has answered. */
+__attribute__((format(printf, 2, 3))) static const char *
+reply(struct client *c, const char *format, ...)
 {
-	for (size_t i = 3; i < r->count; i++) {
-		struct slice option = resp_arg(r, i);
-		bool ex = slice_is(option, "ex");
+	char *room = buffer_room(&c->out, LINE_MAX);
+	va_list args;
 
-		if (slice_is(option, "nx") && !o->xx) {
-			o->nx = true;
-		} else if (slice_is(option, "xx") && !o->nx) {
-			o->xx = true;
-		} else if ((ex || slice_is(option, "px")) && !o->time &&
-			   i + 1 < r->count) {
-			o->unit = ex ? WEFT_SEC(1) : WEFT_MSEC(1);
-			o->time = ++i;
-		} else {
-			return false;
-		}
-	}
-	return true;
-}
-
-static bool run_set(struct resp *r)
-{
-	struct set_options o = {0};
-	weft_time when = WEFT_FOREVER;
-	struct entry **at, *e = NULL;
-	long long n;
-
-	if (!get_set_options(r, &o))
-		return resp_error(r, "syntax error");
-	if (o.time && !slice_number(resp_arg(r, o.time), &n))
-		return resp_text(r, NOT_A_NUMBER);
-	if (o.time && (n <= 0 || !keys_time(n, o.unit, &when)))
-		return resp_error(r, "invalid expire time in 'set' command");
-	at = find(r, 1);
-	if (*at ? o.nx : o.xx)
-		return resp_text(r, NIL);
-	if (!o.time || list_reserve(&db.keys.due))
-		e = keys_write(&db.keys, at, resp_arg(r, 1), resp_arg(r, 2));
-	if (!e)
-		return false;
-	if (o.time)
-		expire(e, when);
-	else
-		keys_keep(&db.keys, e);
-	return resp_text(r, OK);
-}
-
-static bool run_mget(struct resp *r)
-{
-	resp_number(r, '*', (long long)r->count - 1);
-	for (size_t i = 1; i < r->count; i++) {
-		struct entry *e = *find(r, i);
-
-		if (e && e->kind == STRING)
-			resp_bulk(r, entry_string(e));
-		else
-			resp_text(r, NIL);
-	}
-	return !r->failed;
-}
-
-/* Without memory for all of them, the first may have been set. */
-static bool run_mset(struct resp *r)
-{
-	if (r->count % 2 == 0)
-		return resp_wrong_arity(r, "mset");
-	for (size_t i = 1; i < r->count; i += 2) {
-		struct slice key = resp_arg(r, i), s = resp_arg(r, i + 1);
-		struct entry *e = keys_write(&db.keys, find(r, i), key, s);
-
-		if (!e)
-			return false;
-		keys_keep(&db.keys, e);
-	}
-	return resp_text(r, OK);
-}
-
-static bool run_append(struct resp *r)
-{
-	struct entry **at = find(r, 1), *e = *at;
-	struct slice more = resp_arg(r, 2);
-
-	if (entry_is_other(e, STRING))
-		return resp_text(r, WRONG_KIND);
-	if (e && e->length + more.length > RESP_BULK_MAX)
-		return resp_error(r, "string exceeds maximum allowed size "
-				     "(proto-max-bulk-len)");
-	e = keys_append(&db.keys, at, resp_arg(r, 1), more);
-	return e && resp_number(r, ':', e->length);
-}
-
-/* INCR and DECR. */
-static bool run_count(struct resp *r)
-{
-	struct entry **at = find(r, 1), *e = *at;
-	char digits[20], *end = digits + sizeof digits;
-	long long n = 0;
-
-	if (entry_is_other(e, STRING))
-		return resp_text(r, WRONG_KIND);
-	if (e && !slice_number(entry_string(e), &n))
-		return resp_text(r, NOT_A_NUMBER);
-	if (__builtin_add_overflow(n, begins(r, 'i') ? 1 : -1, &n))
-		return resp_error(r, "increment or decrement would overflow");
-	return keys_write(&db.keys, at, resp_arg(r, 1), slice_digits(end, n)) &&
-	       resp_number(r, ':', n);
-}
-
-/* Commands on keys of every kind. */
-
-/* EXISTS, and DEL which counts them too. */
-static bool run_exists(struct resp *r)
-{
-	long long n = 0;
-
-	for (size_t i = 1; i < r->count; i++) {
-		struct entry **at = find(r, i);
-
-		n += *at != NULL;
-		if (*at && begins(r, 'd'))
-			keys_drop(&db.keys, at);
-	}
-	return resp_number(r, ':', n);
-}
-
-static bool run_expire(struct resp *r)
-{
-	struct entry **at;
-	weft_time when;
-	long long n;
-
-	if (!slice_number(resp_arg(r, 2), &n))
-		return resp_text(r, NOT_A_NUMBER);
-	if (r->count > 3)
-		return resp_error(r, "Unsupported option %.*s",
-				  (int)r->args[3].length, resp_arg(r, 3).bytes);
-	if (!keys_time(n, WEFT_SEC(1), &when))
-		return resp_error(r, "invalid expire time in 'expire' command");
-	at = find(r, 1);
-	if (!*at)
-		return resp_number(r, ':', 0);
-	if (n <= 0)
-		keys_drop(&db.keys, at);
-	else if (list_reserve(&db.keys.due))
-		expire(*at, when);
-	else
-		return false;
-	return resp_number(r, ':', 1);
-}
-
-static bool run_ttl(struct resp *r)
-{
-	struct entry *e = *find(r, 1);
-	weft_time left;
-
-	if (!e || e->expires == WEFT_FOREVER)
-		return resp_number(r, ':', e ? -1 : -2);
-	left = e->expires - weft_now();
-	return resp_number(r, ':', (left + WEFT_MSEC(500)) / WEFT_SEC(1));
-}
-
-static bool run_keys(struct resp *r)
-{
-	struct list found = {0};
-	bool enough = keys_fit(&db.keys, resp_arg(r, 1), &found);
-
-	resp_number(r, '*', found.count);
-	while (found.count)
-		resp_bulk(r, entry_key(list_pop(&found, false)));
-	free(found.items);
-	return enough && !r->failed;
-}
-
-static bool run_dbsize(struct resp *r)
-{
-	return resp_number(r, ':', (long long)db.keys.table.count);
-}
-
-/* Commands on lists. */
-
-/* LPUSH and RPUSH: all or nothing. */
-static bool run_push(struct resp *r)
-{
-	struct entry **at = find(r, 1), *e = *at;
-	bool front = begins(r, 'l');
-	uint32_t before;
-	size_t i = 2;
-
-	if (entry_is_other(e, LIST))
-		return resp_text(r, WRONG_KIND);
-	if (!e)
-		e = table_add(&db.keys.table, at, resp_arg(r, 1), LIST, 0);
-	if (!e)
-		return false;
-	before = e->list.count;
-	while (i < r->count && list_push_text(&e->list, resp_arg(r, i), front))
-		i++;
-	if (i == r->count)
-		return resp_number(r, ':', e->list.count);
-	while (e->list.count > before)
-		free(list_pop(&e->list, front));
-	if (!before)
-		keys_drop(&db.keys, find(r, 1));
-	return false;
-}
-
-/* LPOP and RPOP: nothing is taken before there is memory for the answer. */
-static bool run_pop(struct resp *r)
-{
-	bool front = begins(r, 'l'), many = r->count > 2;
-	struct entry **at;
-	struct list *l;
-	long long n = 1;
-
-	if (many && (!slice_number(resp_arg(r, 2), &n) || n < 0))
-		return resp_error(r, "value is out of range, must be positive");
-	at = find(r, 1);
-	if (entry_is_other(*at, LIST))
-		return resp_text(r, WRONG_KIND);
-	if (!*at)
-		return resp_text(r, many ? "*-1\r\n" : NIL);
-	l = &(*at)->list;
-	n = n < l->count ? n : l->count;
-	if (many)
-		resp_number(r, '*', n);
-	for (size_t i = 0; i < (size_t)n; i++)
-		resp_bulk(r, list_text(l, front ? i : l->count - 1 - i));
-	if (r->failed)
-		return false;
-	while (n-- > 0)
-		free(list_pop(l, front));
-	if (!l->count)
-		keys_drop(&db.keys, at);
-	return true;
-}
-
-static bool run_lrange(struct resp *r)
-{
-	struct list none = {0}, *l = &none;
-	long long first, last;
-	struct entry *e;
-
-	if (!slice_number(resp_arg(r, 2), &first) ||
-	    !slice_number(resp_arg(r, 3), &last))
-		return resp_text(r, NOT_A_NUMBER);
-	e = *find(r, 1);
-	if (entry_is_other(e, LIST))
-		return resp_text(r, WRONG_KIND);
-	if (e)
-		l = &e->list;
-	list_clip(l, &first, &last);
-	resp_number(r, '*', first <= last ? last - first + 1 : 0);
-	for (; first <= last; first++)
-		resp_bulk(r, list_text(l, (size_t)first));
-	return !r->failed;
-}
-
-/* Commands about messages. */
-
-/* A fiber of each subscriber: sends what its outbox holds. */
-static void *write_out(void *arg)
-{
-	struct client *c = arg;
-	struct buffer batch = {0}, empty;
-	bool last = false;
-
-	while (!last && weft_sem_acquire(&c->filled, 1) == 0) {
-		empty = batch;
-		weft_mutex_lock(&db.lock);
-		batch = c->resp.out;
-		c->resp.out = empty;
-		c->woken = false;
-		last = c->resp.closing;
-		weft_mutex_unlock(&db.lock);
-		if (weft_write_all(c->fd, batch.bytes, batch.end, NULL) < 0)
-			weft_shutdown(c->fd, SHUT_RDWR);
-		buffer_clear(&batch);
-	}
-	free(batch.bytes);
+	va_start(args, format);
+	c->out.end += (size_t)vsnprintf(room, LINE_MAX, format, args);
+	va_end(args);
 	return NULL;
 }
 
-/* One that cannot be told, or reads too slowly, is let go. */
-static void wake_writer(struct client *c)
+static const char *reply_bulk(struct client *c, struct slice s)
 {
-	if (c->resp.failed ||
-	    (c->channels.count && c->resp.out.end > OUTBOX_MAX)) {
-		c->resp.closing = true;
-		weft_shutdown(c->fd, SHUT_RDWR);
-	}
-	if (!c->woken)
-		weft_sem_release(&c->filled, 1);
-	c->woken = true;
+	reply(c, "$%zu\r\n", s.length);
+	buffer_put(&c->out, s.bytes, s.length);
+	return reply(c, "\r\n");
 }
 
-static bool run_publish(struct resp *r)
+/* Commands return a line to answer, without its end; NULL: it is answered. */
+
+static const char *run_get(struct client *c)
 {
-	struct slice channel = resp_arg(r, 1);
-	struct entry *e = *table_find(&db.channels, channel);
-	size_t n = e ? e->list.count : 0;
+	struct value *e = *find(c->arg[1]);
 
-	for (size_t i = 0; i < n; i++) {
-		struct client *c = *list_item(&e->list, i);
-
-		if (c->resp.closing)
-			continue;
-		resp_text(&c->resp, "*3\r\n$7\r\nmessage\r\n");
-		resp_bulk(&c->resp, channel);
-		resp_bulk(&c->resp, resp_arg(r, 2));
-		wake_writer(c);
-	}
-	return resp_number(r, ':', (long long)n);
+	if (e && e->is_list)
+		return WRONG_KIND;
+	return e ? reply_bulk(c, e->string) : NIL;
 }
 
-static void put_subscription(struct client *c, const char *what,
-			     struct slice channel)
+static const char *run_set(struct client *c)
 {
-	resp_text(&c->resp, "*3\r\n");
-	resp_bulk(&c->resp, slice(what));
-	resp_bulk(&c->resp, channel);
-	resp_number(&c->resp, ':', c->channels.count);
-}
-
-static void leave(struct client *c, struct entry *channel)
-{
-	list_remove(&c->channels, channel);
-	list_remove(&channel->list, c);
-	if (!channel->list.count)
-		table_drop(&db.channels,
-			   table_find(&db.channels, entry_key(channel)));
-}
-
-static bool join(struct client *c, struct slice name)
-{
-	struct entry **at = table_find(&db.channels, name), *e = *at;
-
-	if (e && list_find(&c->channels, e))
-		return true;
-	if (!e && !(e = table_add(&db.channels, at, name, LIST, 0)))
-		return false;
-	if (list_push(&c->channels, e, false) && list_push(&e->list, c, false))
-		return true;
-	leave(c, e);
-	return false;
-}
-
-/* Without memory it may be half done, and that ends the connection. */
-static bool run_subscribe(struct resp *r)
-{
-	struct client *c = (struct client *)r;
-
-	if (!c->writer && weft_spawn(&c->writer, NULL, write_out, c) < 0)
-		return false;
-	for (size_t i = 1; i < r->count; i++) {
-		r->failed |= !join(c, resp_arg(r, i));
-		put_subscription(c, "subscribe", resp_arg(r, i));
-	}
-	r->closing = r->failed;
-	return !r->failed;
-}
-
-static bool run_unsubscribe(struct resp *r)
-{
-	struct client *c = (struct client *)r;
-
-	for (size_t i = 1; i < r->count; i++) {
-		struct entry *e = *table_find(&db.channels, resp_arg(r, i));
-
-		if (e)
-			leave(c, e);
-		put_subscription(c, "unsubscribe", resp_arg(r, i));
-	}
-	if (r->count == 1 && !c->channels.count)
-		resp_text(r, "*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n");
-	while (r->count == 1 && c->channels.count) {
-		struct entry *e = list_pop(&c->channels, true);
-
-		put_subscription(c, "unsubscribe", entry_key(e));
-		leave(c, e);
-	}
-	return !r->failed;
-}
-
-/* Commands about the connection and the server. */
-
-static bool is_subscribed(struct resp *r)
-{
-	return ((struct client *)r)->channels.count > 0;
-}
-
-static bool run_ping(struct resp *r)
-{
-	if (is_subscribed(r))
-		resp_text(r, "*2\r\n$4\r\npong\r\n");
-	else if (r->count == 1)
-		return resp_text(r, "+PONG\r\n");
-	return resp_bulk(r, r->count > 1 ? resp_arg(r, 1) : slice(""));
-}
-
-static bool run_echo(struct resp *r)
-{
-	return resp_bulk(r, resp_arg(r, 1));
-}
-
-static bool run_quit(struct resp *r)
-{
-	r->closing = true;
-	return resp_text(r, OK);
-}
-
-static bool run_select(struct resp *r)
-{
+	weft_time unit, when = WEFT_FOREVER;
+	bool nx = false, xx = false;
 	long long n;
 
-	if (!slice_number(resp_arg(r, 1), &n))
-		return resp_text(r, NOT_A_NUMBER);
-	return n ? resp_error(r, "DB index is out of range") : resp_text(r, OK);
+	for (int i = 3; i < c->count; i++) {
+		const char *option = c->arg[i].bytes;
+
+		unit = strcasecmp(option, "ex") ? WEFT_MSEC(1) : WEFT_SEC(1);
+		if (!strcasecmp(option, "nx"))
+			nx = true;
+		else if (!strcasecmp(option, "xx"))
+			xx = true;
+		else if ((strcasecmp(option, "px") && unit < WEFT_SEC(1)) ||
+			 when != WEFT_FOREVER || ++i == c->count)
+			return SYNTAX;
+		else if (!slice_number(c->arg[i], &n))
+			return NOT_A_NUMBER;
+		else if (n <= 0 || n >= (WEFT_FOREVER - db.now) / unit)
+			return "-ERR invalid expire time in 'set' command";
+		else
+			when = db.now + n * unit;
+	}
+	if (nx && xx)
+		return SYNTAX;
+	if ((nx || xx) && (*find(c->arg[1]) ? nx : xx))
+		return NIL;
+	put(c->arg[1], c->arg[2], none)->expires = when;
+	return "+OK";
 }
 
-/* What clients say of themselves when they connect is not kept. */
-static bool run_client(struct resp *r)
+static const char *run_mget(struct client *c)
 {
-	if (slice_is(resp_arg(r, 1), "setname") ||
-	    slice_is(resp_arg(r, 1), "setinfo"))
-		return resp_text(r, OK);
-	return resp_unknown_subcommand(r, "CLIENT");
+	reply(c, "*%d\r\n", c->count - 1);
+	for (int i = 1; i < c->count; i++) {
+		struct value *e = *find(c->arg[i]);
+
+		e && !e->is_list ? reply_bulk(c, e->string)
+				 : reply(c, NIL "\r\n");
+	}
+	return NULL;
 }
 
-/* redis-benchmark asks for these. */
-static bool run_config(struct resp *r)
+static const char *run_mset(struct client *c)
 {
-	if (!slice_is(resp_arg(r, 1), "get"))
-		return resp_unknown_subcommand(r, "CONFIG");
-	if (r->count != 3)
-		return resp_wrong_arity(r, "config|get");
-	if (slice_is(resp_arg(r, 2), "save"))
-		return resp_text(r, "*2\r\n$4\r\nsave\r\n$0\r\n\r\n");
-	if (slice_is(resp_arg(r, 2), "appendonly"))
-		return resp_text(r, "*2\r\n$10\r\nappendonly\r\n$2\r\nno\r\n");
-	return resp_text(r, "*0\r\n");
+	if (c->count % 2 == 0)
+		return "-ERR wrong number of arguments for 'mset' command";
+	for (int i = 1; i < c->count; i += 2)
+		put(c->arg[i], c->arg[i + 1], none)->expires = WEFT_FOREVER;
+	return "+OK";
 }
 
-static bool run_info(struct resp *r)
+static const char *run_append(struct client *c)
 {
-	size_t keys = db.keys.table.count;
-	char text[512];
-	int n = snprintf(text, sizeof text,
-			 "# Server\r\nprocess_id:%d\r\n\r\n"
-			 "# Clients\r\nconnected_clients:%zu\r\n\r\n"
-			 "# Stats\r\ntotal_commands_processed:%zu\r\n"
-			 "expired_keys:%zu\r\npubsub_channels:%zu\r\n\r\n"
-			 "# Keyspace\r\n",
-			 getpid(), db.clients, db.commands, db.keys.expired,
-			 db.channels.count);
+	struct value *e = *find(c->arg[1]);
+	struct slice head = e ? e->string : none;
 
-	if (keys)
-		n += sprintf(text + n, "db0:keys=%zu,expires=%u,avg_ttl=0\r\n",
-			     keys, db.keys.due.count);
-	return resp_bulk(r, (struct slice){text, (size_t)n});
+	if (e && e->is_list)
+		return WRONG_KIND;
+	e = put(c->arg[1], head, c->arg[2]);
+	return reply(c, ":%zu\r\n", e->string.length);
 }
 
-static bool run_command(struct resp *r);
+/* INCR and DECR. */
+static const char *run_count(struct client *c)
+{
+	struct value *e = *find(c->arg[1]);
+	char digits[24];
+	long long n = 0;
+
+	if (e && e->is_list)
+		return WRONG_KIND;
+	if (e && !slice_number(e->string, &n))
+		return NOT_A_NUMBER;
+	if (__builtin_add_overflow(n, c->initial == 'i' ? 1 : -1, &n))
+		return "-ERR increment or decrement would overflow";
+	put(c->arg[1], (struct slice){digits, sprintf(digits, "%lld", n)},
+	    none);
+	return reply(c, ":%lld\r\n", n);
+}
+
+/* EXISTS, and DEL which counts them too. */
+static const char *run_exists(struct client *c)
+{
+	int n = 0;
+
+	for (int i = 1; i < c->count; i++) {
+		struct value **at = find(c->arg[i]);
+
+		n += *at != NULL;
+		if (*at && c->initial == 'd')
+			drop(at);
+	}
+	return reply(c, ":%d\r\n", n);
+}
+
+static const char *run_expire(struct client *c)
+{
+	struct value **at = find(c->arg[1]);
+	long long n;
+
+	if (!slice_number(c->arg[2], &n))
+		return NOT_A_NUMBER;
+	if (n >= (WEFT_FOREVER - db.now) / WEFT_SEC(1))
+		return "-ERR invalid expire time in 'expire' command";
+	if (!*at)
+		return ":0";
+	if (n > 0)
+		(*at)->expires = db.now + n * WEFT_SEC(1);
+	else
+		drop(at);
+	return ":1";
+}
+
+static const char *run_ttl(struct client *c)
+{
+	struct value *e = *find(c->arg[1]);
+
+	if (!e || e->expires == WEFT_FOREVER)
+		return e ? ":-1" : ":-2";
+	return reply(c, ":%.0f\r\n", (double)(e->expires - db.now) / 1e9);
+}
+
+/*
+ * fnmatch(3) knows * ? [a-z] [^abc] \ as Redis does, but differs in brackets
+ * that are not closed or backwards, and sees keys up to the first zero byte.
+ */
+static const char *run_keys(struct client *c)
+{
+	size_t n = 0, found = 0;
+	struct value **all = grab(NULL, db.count * sizeof(*all) + 1);
+
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct value *e = db.buckets[i]; e; e = e->next)
+			if (e->expires > db.now &&
+			    fnmatch(c->arg[1].bytes, e->key.bytes, 0) == 0)
+				all[n++] = e;
+	reply(c, "*%zu\r\n", n);
+	while (found < n)
+		reply_bulk(c, all[found++]->key);
+	free(all);
+	return NULL;
+}
+
+static const char *run_push(struct client *c)
+{
+	struct value **at = find(c->arg[1]), *e = *at;
+
+	if (e && !e->is_list)
+		return WRONG_KIND;
+	if (!e)
+		e = add(at, c->arg[1], 0);
+	e->is_list = true;
+	for (int i = 2; i < c->count; i++, e->count++) {
+		struct slice s = c->arg[i];
+		struct item *item = grab(NULL, sizeof *item + s.length + 1);
+
+		item->string = slice_copy((char *)(item + 1), s);
+		insque(item, c->initial == 'l' ? &e->list : e->list.prev);
+	}
+	return reply(c, ":%zu\r\n", e->count);
+}
+
+static const char *run_pop(struct client *c)
+{
+	struct value **at = find(c->arg[1]), *e = *at;
+	struct item *i;
+
+	if (e && !e->is_list)
+		return WRONG_KIND;
+	if (!e)
+		return NIL;
+	i = c->initial == 'l' ? e->list.next : e->list.prev;
+	reply_bulk(c, i->string);
+	remque(i);
+	free(i);
+	if (!--e->count)
+		drop(at);
+	return NULL;
+}
+
+static const char *run_lrange(struct client *c)
+{
+	struct value *e = *find(c->arg[1]);
+	long long first, last, count = e ? (long long)e->count : 0;
+	struct item *item = e ? e->list.next : NULL;
+
+	if (!slice_number(c->arg[2], &first) || !slice_number(c->arg[3], &last))
+		return NOT_A_NUMBER;
+	if (e && !e->is_list)
+		return WRONG_KIND;
+	if (first < 0)
+		first = first + count > 0 ? first + count : 0;
+	if (last < 0)
+		last += count;
+	if (last >= count)
+		last = count - 1;
+	reply(c, "*%lld\r\n", first <= last ? last - first + 1 : 0);
+	for (long long i = 0; i <= last; i++, item = item->next)
+		if (i >= first)
+			reply_bulk(c, item->string);
+	return NULL;
+}
+
+/* A subscriber that reads too slowly is let go. */
+static const char *run_publish(struct client *c)
+{
+	int n = 0;
+
+	for (struct subscription *s = db.subscriptions; s; s = s->next) {
+		struct client *to = s->client;
+
+		if (to->closing || !slice_same(s->channel, c->arg[1]))
+			continue;
+		reply(to, "*3\r\n$7\r\nmessage\r\n");
+		reply_bulk(to, c->arg[1]);
+		reply_bulk(to, c->arg[2]);
+		weft_notify_one(&to->filled);
+		if ((to->closing = to->out.end > LAG_MAX))
+			weft_shutdown(to->fd, SHUT_RDWR);
+		n++;
+	}
+	return reply(c, ":%d\r\n", n);
+}
+
+static void unsubscribe(struct client *c, const struct slice *channel)
+{
+	struct subscription **at = &db.subscriptions, *s;
+
+	while ((s = *at)) {
+		if (s->client == c &&
+		    (!channel || slice_same(s->channel, *channel))) {
+			*at = s->next;
+			c->subscribed--;
+			free(s);
+		} else {
+			at = &s->next;
+		}
+	}
+}
+
+static const char *run_subscribe(struct client *c)
+{
+	for (int i = 1; i < c->count; i++) {
+		struct slice name = c->arg[i];
+		struct subscription *s;
+
+		unsubscribe(c, &name);
+		s = grab(NULL, sizeof *s + name.length + 1);
+		s->client = c;
+		s->channel = slice_copy((char *)(s + 1), name);
+		s->next = db.subscriptions;
+		db.subscriptions = s;
+		reply(c, "*3\r\n$9\r\nsubscribe\r\n");
+		reply_bulk(c, name);
+		reply(c, ":%zu\r\n", ++c->subscribed);
+	}
+	return NULL;
+}
+
+/* PING and ECHO. */
+static const char *run_echo(struct client *c)
+{
+	return c->count == 1 ? "+PONG" : reply_bulk(c, c->arg[1]);
+}
+
+static const char *run_info(struct client *c)
+{
+	char text[LINE_MAX];
+	int n = sprintf(text, "connected_clients:%zu\r\ndb0:keys=%zu\r\n",
+			db.clients, db.count);
+
+	return reply_bulk(c, (struct slice){text, (size_t)n});
+}
+
+static const char *run_command(struct client *c);
 
 static const struct command {
 	const char *name;
-	bool (*run)(struct resp *r);
-	size_t least, most; /* arguments, and the name itself; 0: any */
-	bool while_subscribed;
+	const char *(*run)(struct client *c);
+	int least, most; /* arguments, and the name itself; 0: any */
 } commands[] = {
-	{"append", run_append, 3, 3, false},
-	{"client", run_client, 2, 0, false},
-	{"command", run_command, 1, 0, false},
-	{"config", run_config, 2, 0, false},
-	{"dbsize", run_dbsize, 1, 1, false},
-	{"decr", run_count, 2, 2, false},
-	{"del", run_exists, 2, 0, false},
-	{"echo", run_echo, 2, 2, false},
-	{"exists", run_exists, 2, 0, false},
-	{"expire", run_expire, 3, 0, false},
-	{"get", run_get, 2, 2, false},
-	{"incr", run_count, 2, 2, false},
-	{"info", run_info, 1, 0, false},
-	{"keys", run_keys, 2, 2, false},
-	{"lpop", run_pop, 2, 3, false},
-	{"lpush", run_push, 3, 0, false},
-	{"lrange", run_lrange, 4, 4, false},
-	{"mget", run_mget, 2, 0, false},
-	{"mset", run_mset, 3, 0, false},
-	{"ping", run_ping, 1, 2, true},
-	{"publish", run_publish, 3, 3, false},
-	{"quit", run_quit, 1, 0, true},
-	{"rpop", run_pop, 2, 3, false},
-	{"rpush", run_push, 3, 0, false},
-	{"select", run_select, 2, 2, false},
-	{"set", run_set, 3, 0, false},
-	{"subscribe", run_subscribe, 2, 0, true},
-	{"ttl", run_ttl, 2, 2, false},
-	{"unsubscribe", run_unsubscribe, 1, 0, true},
+	{"get", run_get, 2, 2},
+	{"set", run_set, 3, 0},
+	{"mget", run_mget, 2, 0},
+	{"mset", run_mset, 3, 0},
+	{"append", run_append, 3, 3},
+	{"incr", run_count, 2, 2},
+	{"decr", run_count, 2, 2},
+	{"del", run_exists, 2, 0},
+	{"exists", run_exists, 2, 0},
+	{"expire", run_expire, 3, 3},
+	{"ttl", run_ttl, 2, 2},
+	{"keys", run_keys, 2, 2},
+	{"lpush", run_push, 3, 0},
+	{"rpush", run_push, 3, 0},
+	{"lpop", run_pop, 2, 2},
+	{"rpop", run_pop, 2, 2},
+	{"lrange", run_lrange, 4, 4},
+	{"publish", run_publish, 3, 3},
+	{"subscribe", run_subscribe, 2, 0},
+	{"ping", run_echo, 1, 2},
+	{"echo", run_echo, 2, 2},
+	{"info", run_info, 1, 0},
+	{"command", run_command, 1, 1},
 };
-
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 /* Names and arities; redis-cli has help of its own. */
-static bool run_command(struct resp *r)
+static const char *run_command(struct client *c)
 {
-	if (r->count > 1 && slice_is(resp_arg(r, 1), "count"))
-		return resp_number(r, ':', COMMANDS);
-	if (r->count > 1)
-		return resp_unknown_subcommand(r, "COMMAND");
-	resp_number(r, '*', COMMANDS);
-	for (size_t i = 0; i < COMMANDS; i++) {
-		bool fixed = commands[i].least == commands[i].most;
-		long long least = (long long)commands[i].least;
-
-		resp_text(r, "*6\r\n");
-		resp_bulk(r, slice(commands[i].name));
-		resp_number(r, ':', fixed ? least : -least);
-		resp_text(r, "*0\r\n:0\r\n:0\r\n:0\r\n");
+	reply(c, "*%d\r\n", COMMANDS);
+	for (const struct command *p = commands; p < commands + COMMANDS; p++) {
+		reply(c, "*6\r\n$%zu\r\n%s\r\n", strlen(p->name), p->name);
+		reply(c, ":%d\r\n*0\r\n:0\r\n:0\r\n:0\r\n",
+		      p->most == p->least ? p->least : -p->least);
 	}
-	return !r->failed;
+	return NULL;
 }
 
-static bool run(struct resp *r)
+static void execute(struct client *c)
 {
-	const struct command *command = commands, *end = commands + COMMANDS;
-	struct slice name = resp_arg(r, 0);
+	const struct command *p = commands, *end = commands + COMMANDS;
+	char *name = c->arg[0].bytes;
+	const char *answer;
 
-	/* The first letter says no to most of them. */
-	while (command < end && ((*name.bytes | ' ') != *command->name ||
-				 !slice_is(name, command->name)))
-		command++;
-	if (command == end)
-		return resp_unknown_command(r);
-	if (r->count < command->least ||
-	    (command->most && r->count > command->most))
-		return resp_wrong_arity(r, command->name);
-	if (is_subscribed(r) && !command->while_subscribed)
-		return resp_error(r,
-				  "Can't execute '%s': only (P|S)SUBSCRIBE / "
-				  "(P|S)UNSUBSCRIBE / PING / QUIT / RESET "
-				  "are allowed in this context",
-				  command->name);
-	return command->run(r);
-}
-
-/* There is room for a short answer, such as that there is no memory. */
-static void execute(struct resp *r)
-{
-	size_t before = r->out.end;
-
-	db.commands++;
-	if (run(r))
-		return;
-	r->failed = false;
-	r->out.end = before;
-	resp_text(r, RESP_OOM);
-}
-
-/* Connections. */
-
-/* Execute what has arrived whole; false: first the answers have to be sent. */
-static bool execute_all(struct client *c)
-{
-	struct resp *r = &c->resp;
-
-	while (!r->closing) {
-		if ((!c->writer && r->out.end >= BATCH) ||
-		    !buffer_reserve(&r->out, RESP_SHORT)) {
-			r->closing = c->writer || !r->out.end;
-			return r->closing;
-		}
-		if (!resp_parse(r))
-			return true;
-		if (r->count)
-			execute(r);
-		resp_next(r);
+	c->initial = (char)(*name | ' ');
+	while (p < end && (c->initial != *p->name || strcasecmp(name, p->name)))
+		p++;
+	if (p == end) {
+		name[strcspn(name, "\r\n")] = 0;
+		reply(c, "-ERR unknown command '%.128s'\r\n", name);
+	} else if (c->count < p->least || (p->most && c->count > p->most)) {
+		reply(c, "-ERR wrong number of arguments for '%s' command\r\n",
+		      p->name);
+	} else if ((answer = p->run(c))) {
+		reply(c, "%s\r\n", answer);
 	}
-	return true;
 }
 
-/* False when it was the last. */
+static char *refuse(struct client *c, const char *why)
+{
+	c->closing = true;
+	reply(c, "-ERR Protocol error: %s\r\n", why);
+	return NULL;
+}
+
+static void add_arg(struct client *c, char *bytes, size_t length)
+{
+	if (c->count == c->room) {
+		c->room = c->room ? 2 * c->room : 8;
+		c->arg = grab(c->arg, (size_t)c->room * sizeof *c->arg);
+	}
+	bytes[length] = 0;
+	c->arg[c->count++] = (struct slice){bytes, length};
+}
+
+/* Words between blanks, up to the end of the line. */
+static char *parse_inline(struct client *c, char *at, char *end)
+{
+	char *word, *rest;
+
+	*end = 0;
+	for (; (word = strtok_r(at, " \t\r", &rest)); at = NULL)
+		add_arg(c, word, strlen(word));
+	return end + 1;
+}
+
+/* "*3\r\n" or "$5\r\n": the number; false if it is none. */
+static bool parse_header(char *at, char *end, long long most, long long *n)
+{
+	char *p = at + 1;
+
+	for (*n = 0; *p >= '0' && *p <= '9' && *n <= most; p++)
+		*n = *n * 10 + *p - '0';
+	return p > at + 1 && *p == '\r' && p + 1 == end && *n <= most;
+}
+
+/* The end of the line; NULL if it has not arrived whole. */
+static char *find_end(struct client *c, char *at)
+{
+	size_t left = (size_t)(c->in.bytes + c->in.end - at);
+	char *end = left ? memchr(at, '\n', left) : NULL;
+
+	return end || left <= INLINE_MAX ? end : refuse(c, "too long line");
+}
+
+/* "*1\r\n$4\r\nping\r\n": what lies behind it; NULL if it is not whole. */
+static char *parse_array(struct client *c, char *at, char *end)
+{
+	long long count, length;
+
+	if (!parse_header(at, end, ARGS_MAX, &count))
+		return refuse(c, "invalid multibulk length");
+	for (at = end + 1; count > 0; count--, at += length + 2) {
+		end = find_end(c, at);
+		if (!end)
+			return NULL;
+		if (*at != '$')
+			return refuse(c, "expected '$'");
+		if (!parse_header(at, end, BULK_MAX, &length))
+			return refuse(c, "invalid bulk length");
+		at = end + 1;
+		if (c->in.bytes + c->in.end - at < length + 2)
+			return NULL;
+		add_arg(c, at, (size_t)length);
+	}
+	return at;
+}
+
+/* If it has not arrived whole, it is parsed anew when there is more of it. */
+static bool parse(struct client *c)
+{
+	char *at = c->in.bytes + c->parsed, *end = find_end(c, at);
+
+	c->count = 0;
+	if (end)
+		end = *at == '*' ? parse_array(c, at, end)
+				 : parse_inline(c, at, end);
+	if (end)
+		c->parsed = (size_t)(end - c->in.bytes);
+	return end;
+}
+
+/* Execute what has arrived, and send the answers.  False: it was the last. */
 static bool answer(struct client *c)
 {
-	struct buffer *out = &c->resp.out;
-	bool done, closing;
+	struct buffer *sending = &c->sending, empty;
+	bool more, closing;
 
 	do {
-		weft_mutex_lock(&db.lock);
-		done = execute_all(c);
-		closing = c->resp.closing;
-		if (c->writer && out->end)
-			wake_writer(c);
+		lock();
+		while ((more = !c->closing) && c->out.end < CHUNK &&
+		       (more = parse(c)))
+			if (c->count)
+				execute(c);
+		closing = c->closing;
+		empty = *sending;
+		*sending = c->out;
+		c->out = empty;
 		weft_mutex_unlock(&db.lock);
-		if (c->writer || !out->end)
-			continue;
-		if (weft_write_all(c->fd, out->bytes, out->end, NULL) < 0)
+		if (weft_write_all(c->fd, sending->bytes, sending->end, NULL))
 			return false;
-		buffer_clear(out);
-	} while (!done);
+		buffer_clear(sending);
+	} while (more);
 	return !closing;
 }
 
-/* The writer sends what is left, if the peer takes it. */
-static void end(struct client *c)
-{
-	weft_mutex_lock(&db.lock);
-	db.clients--;
-	while (c->channels.count)
-		leave(c, list_pop(&c->channels, false));
-	c->resp.closing = true;
-	if (c->writer)
-		wake_writer(c);
-	weft_mutex_unlock(&db.lock);
-	weft_shield();
-	if (c->writer &&
-	    weft_join_until(c->writer, NULL, weft_after(WEFT_SEC(1))) < 0) {
-		weft_cancel(c->writer);
-		weft_join(c->writer, NULL);
-	}
-	weft_unshield();
-	serve_drain(c->fd);
-	free(c->channels.items);
-	resp_free(&c->resp);
-}
-
-/* False at the end of the stream, or if there is no room for more of it. */
+/*
+ * Read more; memory is taken for what arrives, not for what is announced.  A
+ * subscriber may instead have something to send.  False: the stream has ended.
+ */
 static bool receive(struct client *c)
 {
-	struct buffer *in = &c->resp.in;
+	struct weft_case cases[] = {weft_case_fd(c->fd, POLLIN),
+				    weft_case_notified(&c->filled)};
+	struct buffer *in = &c->in;
 	ssize_t n;
 
-	if (!resp_reserve(&c->resp)) {
-		if (!c->writer)
-			weft_write(c->fd, RESP_OOM, sizeof RESP_OOM - 1);
+	in->end -= c->parsed;
+	if (!in->end)
+		buffer_clear(in);
+	else if (c->parsed)
+		memmove(in->bytes, in->bytes + c->parsed, in->end);
+	c->parsed = 0;
+	if (in->end > COMMAND_MAX)
 		return false;
-	}
+	if (c->subscribed && weft_select(cases, 2) == 1)
+		return true;
+	buffer_room(in, CHUNK / 2);
 	n = weft_read(c->fd, in->bytes + in->end, in->capacity - in->end);
 	if (n > 0)
 		in->end += (size_t)n;
 	return n > 0;
 }
 
+/* What has been published before it is no subscriber is still sent. */
 static void serve(int fd)
 {
 	struct client c = {.fd = fd};
 
-	weft_mutex_lock(&db.lock);
+	lock();
 	db.clients++;
 	weft_mutex_unlock(&db.lock);
 	while (receive(&c) && answer(&c))
 		;
-	end(&c);
+	lock();
+	db.clients--;
+	if (c.subscribed)
+		unsubscribe(&c, NULL);
+	weft_mutex_unlock(&db.lock);
+	weft_write_all(fd, c.out.bytes, c.out.end, NULL);
+	serve_drain(fd);
+	free(c.in.bytes);
+	free(c.arg);
+	free(c.out.bytes);
+	free(c.sending.bytes);
 }
 
 static int begin_and_serve(void *arg)
 {
-	struct weft_fiber *expirer;
-	int err;
+	int err = weft_spawn(NULL, NULL, sweep, NULL);
 
-	if (!table_begin(&db.keys.table) || !table_begin(&db.channels))
-		return -ENOMEM;
-	db.wakes = WEFT_FOREVER;
-	err = weft_spawn(&expirer, NULL, expire_keys, NULL);
-	if (err < 0)
-		return err;
-	err = serve_connections(arg, serve);
-	weft_cancel(expirer);
-	weft_detach(expirer);
-	return err;
+	return err < 0 ? err : serve_connections(arg, serve);
 }
 
 int main(int argc, char **argv)
 {
 	struct serve s = {
 		.name = "redis",
-		.usage = "[ADDRESS]\n"
-			 "ADDRESS: host:port, by default 127.0.0.1:7379\n",
+		.usage = "[ADDRESS]\nADDRESS: by default 127.0.0.1:7379\n",
 		.address = "127.0.0.1:7379",
 	};
 
