@@ -753,8 +753,12 @@ class Redis(smoke.StreamCase):
         asks.sock.sendall(encode("publish", "a", "x" * 100) * 300)
         self.assertEqual(asks.read(), b":1\r\n")
         self.assert_ends(server)
-        self.assertEqual(asks.file.read(), b":1\r\n" * 299)
-        for _ in range(300):
+        answers = asks.file.read()
+        heard = answers.count(b":1\r\n")
+        # Who hears may see the end before all that was asked has been done.
+        self.assertEqual(answers, b":1\r\n" * heard +
+                         b":0\r\n" * (299 - heard))
+        for _ in range(1 + heard):
             self.assertEqual(hears.read()[2], b"$100\r\n" + b"x" * 100 +
                              b"\r\n")
         self.assertEqual(hears.file.read(), b"")

@@ -254,7 +254,8 @@ static int fork_and_kill(void *unused)
 	return 0;
 }
 
-Test(fork, a_child_of_a_fiber_can_be_killed_like_any_process)
+Test(fork, a_child_of_a_fiber_can_be_killed_like_any_process,
+     .disabled = T_EMULATED)
 {
 	t_run(1, fork_and_kill, NULL);
 	t_run(2, fork_and_kill, NULL);
