@@ -97,7 +97,7 @@ static int lose_it_often(void *unused)
 	int moves = 0;
 
 	(void)unused;
-	for (size_t i = t_scale(100); i; i--) {
+	for (size_t i = 10 + t_scale(90); i; i--) {
 		long thread = syscall(SYS_gettid);
 
 		lose_the_worker();
