@@ -17,22 +17,22 @@ struct selection {
 	struct wf_wait wait;
 };
 
+/* The worker's random numbers; or a thread's, from the clock. */
 static size_t anywhere(struct weft_fiber *me, size_t count)
 {
-	struct wf_rng seed = {.state = (uint64_t)wf_clock_now()};
-	struct wf_rng *rng = &seed;
-	struct wf_worker *w = NULL;
+	struct wf_rng seed = {0};
+	struct wf_worker *w;
 	size_t i;
 
 	if (count < 2)
 		return 0;
-	if (fiber_kind(me) != WF_THREAD) {
-		w = carrier_enter(me->carrier);
-		rng = w ? &w->rng : rng;
+	if (fiber_kind(me) == WF_THREAD) {
+		seed.state = (uint64_t)wf_clock_now();
+		return rng_below(&seed, (uint32_t)count);
 	}
-	i = rng_below(rng, (uint32_t)count);
-	if (fiber_kind(me) != WF_THREAD)
-		carrier_leave(me->carrier);
+	w = carrier_enter(me->carrier);
+	i = rng_below(w ? &w->rng : &seed, (uint32_t)count);
+	carrier_leave(me->carrier);
 	return i;
 }
 
