@@ -36,11 +36,10 @@ struct wf_worker {
 	struct wf_rng rng;             /* owner */
 	uint32_t fruitless;            /* owner: spins in a row */
 	weft_time stolen_at;           /* owner: when it stole last */
-	uint32_t stolen;               /* owner: how many */
-	weft_time loot;                /* owner: how long it should last */
-	weft_time linger;              /* owner: before it steals again */
-	bool slept_long;               /* owner: when it slept last */
-	_Atomic weft_time now;         /* owner writes: of the last pass */
+	weft_time loot;        /* owner: how long that is to last; 0: none */
+	weft_time linger;      /* owner: before it steals again */
+	bool slept_long;       /* owner: when it slept last */
+	_Atomic weft_time now; /* owner writes: of the last pass */
 	_Atomic(struct wf_carrier *) carrier;              /* taker writes */
 	_Atomic uint32_t asleep WF_ALIGNED(WF_CACHE_LINE); /* see idle.h */
 	_Atomic uint64_t wakes; /* atomic: out of those */

@@ -150,17 +150,18 @@ static struct wf_worker *another(struct wf_worker *w, uint32_t offset)
 	return &wf_runtime.workers[(w->id + 1 + offset % (n - 1)) % n];
 }
 
-static void note_loot(struct wf_worker *w, const struct weft_fiber *first)
+static void note_loot(struct wf_worker *w, const struct weft_fiber *first,
+		      uint32_t count)
 {
 	w->stolen_at = wf_clock_now();
-	w->loot = (first->life ? WORTH_WOKEN : WORTH_FRESH) * w->stolen;
+	w->loot = (first->life ? WORTH_WOKEN : WORTH_FRESH) * count;
 }
 
 /* A fiber from another worker's ring; or else from what it has not served. */
 static struct weft_fiber *steal(struct wf_carrier *here)
 {
 	struct wf_worker *w = here->worker;
-	uint32_t others = wf_runtime.count - 1, first;
+	uint32_t others = wf_runtime.count - 1, first, count;
 	struct weft_fiber *f;
 
 	if (!others)
@@ -168,10 +169,10 @@ static struct weft_fiber *steal(struct wf_carrier *here)
 	first = rng_below(&w->rng, others);
 	for (uint32_t i = 0; i < others; i++) {
 		f = wf_runq_steal(&w->runq, &another(w, first + i)->runq,
-				  &w->stolen);
+				  &count);
 		if (f) {
 			atom_bump_rlx(&w->steals);
-			note_loot(w, f);
+			note_loot(w, f, count);
 			return f;
 		}
 	}
@@ -268,16 +269,17 @@ static bool stand_by(struct wf_worker *w)
 static struct weft_fiber *linger(struct wf_carrier *here)
 {
 	struct wf_worker *w = here->worker;
-	weft_time now = wf_clock_now(), end;
 	struct weft_fiber *f = NULL;
+	weft_time now, end;
 
-	if (!w->stolen)
+	if (!w->loot)
 		return NULL;
+	now = wf_clock_now();
 	if (now - w->stolen_at > w->loot)
 		w->linger = 0;
 	else if (w->linger < LINGER_LAST)
 		w->linger = w->linger ? 2 * w->linger : LINGER_FIRST;
-	w->stolen = 0;
+	w->loot = 0;
 	end = now + w->linger;
 	while (!f && w->linger && !wf_worker_over() && wf_clock_now() < end)
 		f = look(here, false);
