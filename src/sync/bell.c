@@ -32,10 +32,8 @@ enum wf_linked wf_bell_link(struct weft_case *c)
 
 	spin_lock(&bell->lock);
 	ready = kind->ready(c);
-	if (!ready) {
-		list_push(&bell->list, &node->link);
-		bell->count++;
-	}
+	if (!ready)
+		queue_join(bell, node);
 	spin_unlock(&bell->lock);
 	if (!ready)
 		return WF_LINKED;
@@ -44,11 +42,7 @@ enum wf_linked wf_bell_link(struct weft_case *c)
 
 void wf_bell_unlink(struct weft_case *c)
 {
-	struct wf_queue *bell = kind_of(c)->bell(c);
-
-	spin_lock(&bell->lock);
-	bell->count -= list_remove(&bell->list, &case_node(c)->link);
-	spin_unlock(&bell->lock);
+	wf_queue_leave(kind_of(c)->bell(c), case_node(c));
 }
 
 /* Up to `left` of them, as many as one hold may; how many are left then. */
@@ -58,8 +52,7 @@ static uint32_t claim(struct wf_queue *bell, uint32_t left,
 	if (left > bell->count)
 		left = bell->count;
 	while (left && wakes->count < WF_WAKES) {
-		wait_claim(node_of(list_pop(&bell->list)), wakes);
-		bell->count--;
+		wait_claim(queue_pop(bell), wakes);
 		left--;
 	}
 	return left;

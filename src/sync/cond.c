@@ -28,7 +28,7 @@ static int wait_for(struct weft_cond *c, struct weft_mutex *m,
 
 	seat_begin(&seat, me, "condition", c);
 	spin_lock(&q->lock);
-	queue_join(q, &seat);
+	queue_join(q, &seat.node);
 	spin_unlock(&q->lock);
 	weft_mutex_unlock(m);
 	r = wf_queue_wait(q, &seat, deadline, false);

@@ -91,7 +91,7 @@ static bool join(struct weft_mutex *m, struct wf_seat *s)
 {
 	if (m->nudged_ ? take(m, 0) : take_or_mark(m, 0))
 		return true;
-	queue_join(queue_of(m), s);
+	queue_join(queue_of(m), &s->node);
 	return false;
 }
 
@@ -107,7 +107,7 @@ static bool rise(struct weft_mutex *m, struct wf_seat *s)
 	m->impatient_ = !taken && (m->impatient_ || m->nudged_);
 	m->nudged_ = false;
 	if (taken)
-		queue_leave(q, s);
+		queue_leave(q, &s->node);
 	return taken;
 }
 
@@ -118,7 +118,7 @@ static void give_up(struct weft_mutex *m, struct wf_seat *s)
 
 	if (is_first(q, s))
 		m->impatient_ = false;
-	queue_leave(q, s);
+	queue_leave(q, &s->node);
 	if (list_empty(&q->list))
 		atom_and_rlx(word_of(m), ~WAITERS);
 }

@@ -30,33 +30,22 @@ static bool take(struct weft_notify *n)
 static void join(struct weft_notify *n, struct wf_node *node)
 {
 	node->want = n->calls_;
-	list_push(&queue_of(n)->list, &node->link);
+	queue_join(queue_of(n), node);
 }
 
 /* Claim the first who came before this call; false if there is nobody. */
 static bool claim(struct weft_notify *n, uint32_t call, struct wf_wakes *wakes)
 {
-	struct wf_list *l = &queue_of(n)->list;
+	struct wf_queue *q = queue_of(n);
+	struct wf_list *l = &q->list;
 
 	while (l->head && (int32_t)(node_of(l->head)->want - call) < 0)
-		if (wait_claim(node_of(list_pop(l)), wakes))
+		if (wait_claim(queue_pop(q), wakes))
 			return true;
 	return false;
 }
 
 /* --- wait --- */
-
-/* False: it was not linked. */
-static bool leave(struct weft_notify *n, struct wf_node *node)
-{
-	struct wf_queue *q = queue_of(n);
-	bool linked;
-
-	spin_lock(&q->lock);
-	linked = list_remove(&q->list, &node->link);
-	spin_unlock(&q->lock);
-	return linked;
-}
 
 static int wait_for(struct weft_notify *n, struct weft_fiber *me,
 		    weft_time deadline)
@@ -64,7 +53,6 @@ static int wait_for(struct weft_notify *n, struct weft_fiber *me,
 	struct wf_queue *q = queue_of(n);
 	struct wf_seat s;
 	bool taken;
-	int r;
 
 	seat_begin(&s, me, "notification", n);
 	spin_lock(&q->lock);
@@ -74,12 +62,7 @@ static int wait_for(struct weft_notify *n, struct weft_fiber *me,
 	spin_unlock(&q->lock);
 	if (taken)
 		return 0;
-	r = wf_wait_sleep(&s.wait, wait_deadline(me, deadline), false);
-	if (r < 0 && leave(n, &s.node))
-		return r;
-	if (r < 0)
-		wf_wait_sleep(&s.wait, WEFT_FOREVER, true);
-	return 0;
+	return wf_queue_wait(q, &s, wait_deadline(me, deadline), false);
 }
 
 int weft_notify_wait_until(struct weft_notify *n, weft_time deadline)
@@ -174,7 +157,7 @@ static enum wf_linked link_case(struct weft_case *c)
 
 static void unlink_case(struct weft_case *c)
 {
-	leave(c->object_, case_node(c));
+	wf_queue_leave(queue_of(c->object_), case_node(c));
 }
 
 struct weft_case weft_case_notified(struct weft_notify *n)

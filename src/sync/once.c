@@ -44,7 +44,7 @@ static uint32_t begin_or_join(struct weft_once *o, struct wf_seat *s)
 	if (found == RUNNING) {
 		if (unlikely(o->runner_ && o->runner_ == wf_self()))
 			wf_panic("a once is called by what it runs");
-		queue_join(queue_of(o), s);
+		queue_join(queue_of(o), &s->node);
 	} else if (found == NEW) {
 		atom_store_rlx(word_of(o), RUNNING);
 		o->runner_ = wf_self();

@@ -9,26 +9,22 @@
 struct wf_seat *wf_queue_claim(struct wf_queue *q, int result,
 			       struct wf_wakes *wakes)
 {
-	struct wf_link *link = list_pop(&q->list);
 	struct wf_seat *s;
 
-	if (!link)
+	if (list_empty(&q->list))
 		return NULL;
-	q->count--;
-	s = seat_of(link);
+	s = container_of(queue_pop(q), struct wf_seat, node);
 	wait_claim(&s->node, wakes);
 	s->result = result;
 	return s;
 }
 
-/* False: it has been claimed. */
-static bool give_up(struct wf_queue *q, struct wf_seat *s)
+bool wf_queue_leave(struct wf_queue *q, struct wf_node *node)
 {
 	bool linked;
 
 	spin_lock(&q->lock);
-	linked = list_linked(&q->list, &s->node.link);
-	queue_leave(q, s);
+	linked = queue_leave(q, node);
 	spin_unlock(&q->lock);
 	return linked;
 }
@@ -38,7 +34,7 @@ int wf_queue_wait(struct wf_queue *q, struct wf_seat *s, weft_time deadline,
 {
 	int r = wf_wait_sleep(&s->wait, deadline, shielded);
 
-	if (r < 0 && give_up(q, s))
+	if (r < 0 && wf_queue_leave(q, &s->node))
 		return r;
 	if (r < 0)
 		wf_wait_sleep(&s->wait, WEFT_FOREVER, true);

@@ -61,16 +61,26 @@ static inline void seat_begin(struct wf_seat *s, struct weft_fiber *me,
 
 /* Context of these: the lock is held. */
 
-static inline void queue_join(struct wf_queue *q, struct wf_seat *s)
+static inline void queue_join(struct wf_queue *q, struct wf_node *node)
 {
-	list_push(&q->list, &s->node.link);
+	list_push(&q->list, &node->link);
 	q->count++;
 }
 
-/* Nothing happens if it has been taken out already. */
-static inline void queue_leave(struct wf_queue *q, struct wf_seat *s)
+/* False, and nothing done, if it has been taken out already. */
+static inline bool queue_leave(struct wf_queue *q, struct wf_node *node)
 {
-	q->count -= list_remove(&q->list, &s->node.link);
+	bool linked = list_remove(&q->list, &node->link);
+
+	q->count -= linked;
+	return linked;
+}
+
+/* Take out the first, of which there is one. */
+static inline struct wf_node *queue_pop(struct wf_queue *q)
+{
+	q->count--;
+	return node_of(list_pop(&q->list));
 }
 
 /* Take out the first and let its wait end with `result`; NULL: nobody waits. */
@@ -78,6 +88,9 @@ struct wf_seat *wf_queue_claim(struct wf_queue *q, int result,
 			       struct wf_wakes *wakes);
 
 /* Context of these: the lock is not held. */
+
+/* queue_leave(). */
+bool wf_queue_leave(struct wf_queue *q, struct wf_node *node);
 
 /*
  * Sleep until claimed, and return the result; or leave the queue with an error

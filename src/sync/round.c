@@ -16,7 +16,7 @@ static bool give_up(struct wf_round *r, struct wf_seat *s, uint64_t number)
 	spin_lock(&r->queue.lock);
 	same = r->number == number;
 	if (same)
-		queue_leave(&r->queue, s);
+		queue_leave(&r->queue, &s->node);
 	spin_unlock(&r->queue.lock);
 	return same;
 }
@@ -26,7 +26,7 @@ int wf_round_join(struct wf_round *r, struct wf_seat *s, weft_time deadline)
 	uint64_t number = r->number;
 	int e;
 
-	queue_join(&r->queue, s);
+	queue_join(&r->queue, &s->node);
 	spin_unlock(&r->queue.lock);
 	e = wf_wait_sleep(&s->wait, wait_deadline(s->wait.waiter, deadline),
 			  false);
