@@ -18,7 +18,7 @@ int weft_sleep_until(weft_time deadline)
 
 	if (!me)
 		return -ENOMEM;
-	r = wf_wait_allowed(me);
+	r = wait_allowed(me);
 	if (r == 0 && deadline <= wf_clock_now()) {
 		weft_yield();
 	} else if (r == 0) {

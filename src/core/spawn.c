@@ -200,7 +200,7 @@ int weft_join_until(struct weft_fiber *f, void **result, weft_time deadline)
 	me = wf_waiter_begin();
 	if (!me)
 		return -ENOMEM;
-	r = wf_wait_allowed(me);
+	r = wait_allowed(me);
 	if (r == 0)
 		r = await(f, me, wait_deadline(me, deadline));
 	wf_waiter_end(me);

@@ -58,7 +58,7 @@ static long last_try(struct wf_source *s, struct wf_attempt *a, int error)
 
 static inline int allowed(struct weft_fiber *self)
 {
-	return self ? wf_wait_allowed(self) : 0;
+	return self ? wait_allowed(self) : 0;
 }
 
 static inline long repeat(struct wf_source *s, struct wf_attempt *a,

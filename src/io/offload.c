@@ -213,7 +213,7 @@ static bool withdraw(struct job *j, struct weft_fiber *me)
 
 static int run_in_pool(struct job *j, struct weft_fiber *me, weft_time deadline)
 {
-	int r = wf_wait_allowed(me);
+	int r = wait_allowed(me);
 
 	if (r < 0)
 		return r;

@@ -153,7 +153,7 @@ static int sleep_once(struct set *set, struct weft_fiber *me,
 static int wait_for_any(struct set *set, struct weft_fiber *me,
 			weft_time deadline)
 {
-	int n, r = wf_wait_allowed(me);
+	int n, r = wait_allowed(me);
 
 	while (r == 0) {
 		look_all(set);

@@ -59,7 +59,7 @@ static int allowed(void)
 {
 	struct weft_fiber *self = wf_self();
 
-	return self ? wf_wait_allowed(self) : 0;
+	return self ? wait_allowed(self) : 0;
 }
 
 static ssize_t hand_out(struct weft_reader *r, size_t length, char **text)

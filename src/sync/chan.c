@@ -219,7 +219,7 @@ static int wait_as_thread(struct weft_chan *c, enum way way, void *value,
 	me = wf_waiter_begin();
 	if (!me)
 		return -ENOMEM;
-	r = wf_wait_allowed(me);
+	r = wait_allowed(me);
 	if (r == 0)
 		r = attempt(c, way, value, me, &s);
 	if (r == -EAGAIN)

@@ -44,7 +44,7 @@ int weft_cond_wait_until(struct weft_cond *c, struct weft_mutex *m,
 
 	if (!me)
 		return -ENOMEM;
-	r = wf_wait_allowed(me);
+	r = wait_allowed(me);
 	if (r == 0)
 		r = wait_for(c, m, me, wait_deadline(me, deadline));
 	wf_waiter_end(me);

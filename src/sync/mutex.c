@@ -188,7 +188,7 @@ int weft_mutex_lock_until(struct weft_mutex *m, weft_time deadline)
 
 	if (!me)
 		return -ENOMEM;
-	r = wf_wait_allowed(me);
+	r = wait_allowed(me);
 	if (r == 0 && !take(m, 0))
 		r = wait_for(m, me, wait_deadline(me, deadline), false);
 	wf_waiter_end(me);

@@ -60,7 +60,7 @@ void wf_round_arrive(struct wf_round *r, uint64_t n, const char *what);
  * The same, and wait until nothing is left; n may be 0.
  *
  * Errors: as wf_wait_sleep(), and it has been counted all the same;
- * wf_wait_allowed()'s, and it has not; -ENOMEM off a fiber, and it has not.
+ * wait_allowed()'s, and it has not; -ENOMEM off a fiber, and it has not.
  */
 int wf_round_wait(struct wf_round *r, uint64_t n, weft_time deadline,
 		  const char *what);
