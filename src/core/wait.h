@@ -198,7 +198,8 @@ int wf_wait_once(struct wf_wait *w, weft_time deadline, bool shielded);
 
 /*
  * What a call that may wait looks at first: 0, -ECANCELED, or -ETIMEDOUT if
- * the deadline of the fiber's scope has passed.  The other one is its slow half.
+ * the deadline of the fiber's scope has passed.  The other one is its slow
+ * half.
  */
 int wf_wait_allowed(struct weft_fiber *me);
 

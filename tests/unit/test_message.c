@@ -288,7 +288,9 @@ static int all_send_big(void *arg)
 	return with_each_kind(send_big, false);
 }
 
-Test(message, a_stream_takes_no_message_before_the_rest_of_another)
+/* Qemu sends each message by itself, the next one after a part of one too. */
+Test(message, a_stream_takes_no_message_before_the_rest_of_another,
+     .disabled = T_EMULATED)
 {
 	t_in_each_way(all_send_big, NULL);
 }
