@@ -26,7 +26,9 @@
 #define WEFT_END
 #endif
 
+#ifndef WEFT_API
 #define WEFT_API __attribute__((visibility("default")))
+#endif
 
 WEFT_BEGIN
 

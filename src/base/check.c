@@ -13,6 +13,14 @@
 
 #include "arch/arch.h"
 
+/* The core is found by this in a program, whose symbols may be gone. */
+__asm__(".pushsection .note.weft, \"a\", %note\n\t"
+	".balign 4\n\t"
+	".long 10, 0, 1\n\t"
+	".asciz \"weft-core\"\n\t"
+	".balign 4\n\t"
+	".popsection");
+
 /* A line that is built without printf, which would need a large stack. */
 struct line {
 	char text[512];

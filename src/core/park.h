@@ -140,15 +140,17 @@ static inline bool park_release(struct weft_fiber *f)
 	return found & WF_PERMIT;
 }
 
-/* All of park for a thread, up to `deadline`. */
-static inline void park_thread(struct weft_fiber *me, weft_time deadline)
+/* All of park for a thread, up to `deadline`.  Errors: of wf_futex_wait(). */
+static inline int park_thread(struct weft_fiber *me, weft_time deadline)
 {
 	uint32_t found = 0;
+	int r = 0;
 
 	if (atom_cas_rlx(&me->word, &found, WF_PARKED | WF_ASLEEP))
-		wf_futex_wait(&me->word, WF_PARKED | WF_ASLEEP, deadline);
+		r = wf_futex_wait(&me->word, WF_PARKED | WF_ASLEEP, deadline);
 	/* acquire [wake-reason] */
 	atom_swap_acq(&me->word, 0);
+	return r;
 }
 
 #endif

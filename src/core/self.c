@@ -20,3 +20,8 @@ WF_NOINLINE void wf_self_set(struct weft_fiber *f)
 	self = f;
 	__asm__ volatile("" ::: "memory");
 }
+
+WF_NOINLINE struct weft_fiber **wf_self_place(void)
+{
+	return &self;
+}

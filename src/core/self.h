@@ -20,4 +20,7 @@ struct weft_fiber;
 struct weft_fiber *wf_self(void);
 void wf_self_set(struct weft_fiber *f);
 
+/* Where the calling thread has it: as far from its base as in every other. */
+struct weft_fiber **wf_self_place(void);
+
 #endif

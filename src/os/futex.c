@@ -17,7 +17,7 @@ int wf_futex_wait(_Atomic uint32_t *word, uint32_t expected, weft_time deadline)
 			 expected, deadline == WEFT_FOREVER ? NULL : &ts, NULL,
 			 FUTEX_BITSET_MATCH_ANY);
 
-	return r == -ETIMEDOUT ? -ETIMEDOUT : 0;
+	return r == -ETIMEDOUT || r == -EINTR ? (int)r : 0;
 }
 
 void wf_futex_wake(_Atomic uint32_t *word, int count)

@@ -12,7 +12,7 @@
 
 /*
  * Sleep while *word is `expected`, until woken or `deadline`.  May return for
- * no reason.  Errors: -ETIMEDOUT.
+ * no reason.  Errors: -ETIMEDOUT; -EINTR a signal handler has run.
  */
 int wf_futex_wait(_Atomic uint32_t *word, uint32_t expected,
 		  weft_time deadline);

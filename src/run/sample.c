@@ -94,7 +94,7 @@ static bool ask(pid_t tid, weft_time deadline)
 
 	/* acquire [sample-free]; release: the handler's acquire */
 	while (!atom_cas_ar(&sample.word, &found, state_of(tid, ASKED))) {
-		if (wf_futex_wait(&sample.word, found, deadline) < 0)
+		if (wf_futex_wait(&sample.word, found, deadline) == -ETIMEDOUT)
 			return false;
 		found = 0;
 	}
@@ -107,7 +107,7 @@ static bool await(pid_t tid, weft_time deadline)
 	int r = 0;
 
 	/* acquire [sample-done] */
-	while ((word = atom_load_acq(&sample.word)) != done && r == 0)
+	while ((word = atom_load_acq(&sample.word)) != done && r != -ETIMEDOUT)
 		r = wf_futex_wait(&sample.word, word, deadline);
 	return word == done;
 }

@@ -35,7 +35,10 @@ HOUSE = [
            " poll case reader resolve net"},
     {"run": "print sample trace worker fault watch stats dump sentinel"
             " runtime"},
-    {"posix": ""},
+    {"posix": "names libc under quiet deadline lot identity interrupt region stats"
+              " mutex cond rwlock sem barrier spin once c11 key thread signal descriptor"
+              " transfer socket poll sleep stdio resolve process setid futex launch"
+              " table start launcher"},
 ]
 
 # Functions longer than LONGEST lines: "path:function": "why".
@@ -52,6 +55,7 @@ TLS = {"src/core/self.c"}
 # Calls that sleep or yield, where they are not a wait: "path": "why".
 SLEEPS = {
     "src/core/sleep.c": "weft_yield() off a fiber is sched_yield(2)",
+    "src/posix/names.h": "names of libc's functions",
 }
 
 # Words that stand for a sentence that was not written.

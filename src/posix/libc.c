@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libc.c - see libc.h.
+ */
+#include "posix/libc.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "core/self.h"
+
+struct wf_libc wf_libc;
+
+/*
+ * Conditions have an older version that is incompatible; which one the search
+ * finds first is not defined.
+ */
+static void *look_up(const char *name)
+{
+	void *p = NULL;
+
+	if (strncmp(name, "pthread_cond_", 13) == 0)
+		p = dlvsym(RTLD_NEXT, name, "GLIBC_2.3.2");
+	return p ? p : dlsym(RTLD_NEXT, name);
+}
+
+/* What libc tells debuggers of a field: its size, count, and offset. */
+static int offset_of(const char *field)
+{
+	const uint32_t *description = dlsym(RTLD_DEFAULT, field);
+
+	return description ? (int)description[2] : -1;
+}
+
+/* --- weft built in --- */
+
+/* Whether the object has the note that the core of weft leaves. */
+static int has_note(struct dl_phdr_info *object, size_t size, void *count)
+{
+	(void)size;
+	for (int i = 0; i < object->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &object->dlpi_phdr[i];
+
+		if (p->p_type == PT_NOTE &&
+		    memmem((void *)(object->dlpi_addr + p->p_vaddr), p->p_memsz,
+			   "weft-core", 9))
+			++*(int *)count;
+	}
+	return 0;
+}
+
+/* There is one note of our own. */
+static bool built_in(void)
+{
+	int count = 0;
+
+	dl_iterate_phdr(has_note, &count);
+	return count > 1;
+}
+
+static bool asked(const char *variable)
+{
+	const char *text = getenv(variable);
+
+	return text && *text && strcmp(text, "0") != 0;
+}
+
+static bool disabled(void)
+{
+	if (asked("WEFT_DISABLE"))
+		return true;
+	if (wf_libc.tid_at < 0 || wf_libc.cancel_at < 0) {
+		wf_say("this libc is not known: threads stay threads");
+		return true;
+	}
+	if (!built_in())
+		return false;
+	wf_say("the program has weft built in: its threads stay threads");
+	return true;
+}
+
+/* The thread's descriptor is the same distance from its variables in all. */
+static void find(void)
+{
+#define WF_NAME(name)                                                          \
+	wf_libc.p_##name = (__typeof__(wf_libc.p_##name))look_up(#name);
+	WF_LIBC_NAMES(WF_NAME)
+#undef WF_NAME
+	wf_libc.tid_at = offset_of("_thread_db_pthread_tid");
+	wf_libc.cancel_at = offset_of("_thread_db_pthread_cancelhandling");
+	wf_libc.self_at = (intptr_t)wf_self_place() - (intptr_t)pthread_self();
+	wf_libc.disabled = disabled();
+	wf_libc.found = true;
+}
+
+/* At load, at the latest: there is one thread. */
+__attribute__((constructor)) void wf_libc_find(void)
+{
+	if (!wf_libc.found)
+		find();
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lot.h - the parking lot: a futex for fibers and threads alike.
+ *
+ * Objects that live in the program's own memory have no room for a queue.  So
+ * their waiters are found by the address of a word of theirs, in a table of
+ * lists, and nothing but the word itself is in the object.  (WebKit's
+ * WTF::ParkingLot; the kernel's futex.)
+ *
+ *      wait    under the list's lock: the word is still `value`; join the list
+ *      wake    change the word first; then, under the lock, claim the oldest
+ *              of those who wait for the address
+ *
+ * Either the waiter sees the word changed, or the waker sees the waiter.  See
+ * core/wait.h for what happens to a waiter then.
+ */
+#ifndef WF_POSIX_LOT_H
+#define WF_POSIX_LOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/atom.h"
+#include "weft/time.h"
+
+/*
+ * Sleep until woken, if *word is `value`.  `what` is shown to those who look.
+ *
+ * Context: any thread, whether there is a runtime or not; waits.
+ * Errors: -EAGAIN the word is another; -ETIMEDOUT; -EINTR, if `interruptible`:
+ * the thread has been sent a signal or is cancelled, see interrupt.h, which is
+ * for the caller to see to.
+ */
+int wf_lot_wait(_Atomic uint32_t *word, uint32_t value, const char *what,
+		weft_time deadline, bool interruptible);
+
+/* The same for who is woken only by a wake that has a bit in common. */
+int wf_lot_wait_bits(_Atomic uint32_t *word, uint32_t value, uint32_t bits,
+		     const char *what, weft_time deadline, bool interruptible);
+
+/* Wake up to `count`; returns how many. */
+unsigned wf_lot_wake(_Atomic uint32_t *word, unsigned count);
+unsigned wf_lot_wake_bits(_Atomic uint32_t *word, unsigned count,
+			  uint32_t bits);
+
+/*
+ * Wake up to `count`, and let up to `rest` others wait for `target` from now
+ * on; if *word is `value`, else -EAGAIN.  Returns how many were woken or moved.
+ */
+int wf_lot_requeue(_Atomic uint32_t *word, uint32_t value, unsigned count,
+		   _Atomic uint32_t *target, unsigned rest);
+
+/* In a forked child: nobody waits. */
+void wf_lot_forget(void);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * names.h - the functions of libc that stand behind hooks and regions, and
+ * where they are declared.
+ */
+#ifndef WF_POSIX_NAMES_H
+#define WF_POSIX_NAMES_H
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <mqueue.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/fsuid.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/msg.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/sendfile.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <threads.h>
+#include <time.h>
+#include <unistd.h>
+
+/* clang-format off */
+#define WF_THREAD_NAMES(X)                                                     \
+	X(pthread_create) X(pthread_join) X(pthread_detach) X(pthread_exit)    \
+	X(pthread_tryjoin_np) X(pthread_timedjoin_np) X(pthread_clockjoin_np)  \
+	X(pthread_cancel) X(pthread_kill) X(pthread_sigqueue)                  \
+	X(pthread_sigmask) X(pthread_key_create) X(pthread_key_delete)         \
+	X(pthread_getattr_np) X(pthread_getschedparam)                         \
+	X(pthread_setschedparam) X(pthread_setschedprio)                       \
+	X(pthread_getaffinity_np) X(pthread_setaffinity_np)                    \
+	X(pthread_getname_np) X(pthread_setname_np)                            \
+	X(pthread_getcpuclockid)
+
+#define WF_LOCK_NAMES(X)                                                       \
+	X(pthread_mutex_lock) X(pthread_mutex_trylock)                         \
+	X(pthread_mutex_timedlock) X(pthread_mutex_clocklock)                  \
+	X(pthread_mutex_unlock) X(pthread_mutex_init)                          \
+	X(pthread_mutex_destroy) X(pthread_mutex_consistent)                   \
+	X(pthread_mutex_getprioceiling) X(pthread_mutex_setprioceiling)        \
+	X(pthread_cond_init) X(pthread_cond_destroy) X(pthread_cond_wait)      \
+	X(pthread_cond_timedwait) X(pthread_cond_clockwait)                    \
+	X(pthread_cond_signal) X(pthread_cond_broadcast)                       \
+	X(pthread_rwlock_init) X(pthread_rwlock_destroy)                       \
+	X(pthread_rwlock_rdlock) X(pthread_rwlock_tryrdlock)                   \
+	X(pthread_rwlock_timedrdlock) X(pthread_rwlock_clockrdlock)            \
+	X(pthread_rwlock_wrlock) X(pthread_rwlock_trywrlock)                   \
+	X(pthread_rwlock_timedwrlock) X(pthread_rwlock_clockwrlock)            \
+	X(pthread_rwlock_unlock)                                               \
+	X(pthread_barrier_init) X(pthread_barrier_destroy)                     \
+	X(pthread_barrier_wait)                                                \
+	X(pthread_spin_init) X(pthread_spin_destroy) X(pthread_spin_lock)      \
+	X(pthread_spin_trylock) X(pthread_spin_unlock) X(pthread_once)         \
+	X(sem_init) X(sem_destroy) X(sem_wait) X(sem_trywait)                  \
+	X(sem_timedwait) X(sem_clockwait) X(sem_post) X(sem_getvalue)          \
+	X(thrd_create) X(thrd_join) X(thrd_detach) X(thrd_exit) X(thrd_sleep)  \
+	X(thrd_yield) X(mtx_init) X(mtx_lock) X(mtx_trylock)                   \
+	X(mtx_timedlock) X(mtx_unlock) X(mtx_destroy) X(cnd_init)              \
+	X(cnd_wait) X(cnd_timedwait) X(cnd_signal) X(cnd_broadcast)            \
+	X(cnd_destroy) X(tss_create) X(tss_delete) X(call_once)
+
+#define WF_IO_NAMES(X)                                                         \
+	X(read) X(write) X(readv) X(writev) X(pread) X(pwrite) X(pread64)      \
+	X(pwrite64) X(preadv) X(pwritev) X(preadv64) X(pwritev64) X(preadv2)   \
+	X(pwritev2) X(preadv64v2) X(pwritev64v2) X(recv) X(recvfrom)           \
+	X(recvmsg) X(recvmmsg) X(send) X(sendto) X(sendmsg) X(sendmmsg)        \
+	X(accept) X(accept4) X(connect) X(shutdown) X(close) X(closefrom)      \
+	X(close_range) X(dup) X(dup2) X(dup3) X(socket) X(socketpair)          \
+	X(pipe) X(pipe2) X(open) X(open64) X(openat) X(openat64) X(creat)      \
+	X(creat64) X(fcntl) X(fcntl64) X(ioctl) X(setsockopt) X(eventfd)       \
+	X(eventfd_read) X(eventfd_write) X(timerfd_create) X(signalfd)         \
+	X(inotify_init) X(inotify_init1) X(epoll_create) X(epoll_create1)      \
+	X(memfd_create) X(sendfile) X(sendfile64) X(splice) X(tee)             \
+	X(vmsplice) X(copy_file_range) X(fsync) X(fdatasync) X(poll)           \
+	X(ppoll) X(select) X(pselect) X(epoll_wait) X(epoll_pwait)             \
+	X(epoll_pwait2) X(flock) X(lockf) X(lockf64) X(fopen) X(fopen64)       \
+	X(fdopen) X(freopen) X(freopen64) X(fclose) X(fcloseall) X(popen)      \
+	X(pclose) X(opendir) X(closedir) X(tcdrain) X(mq_open) X(mq_close)     \
+	X(mq_send) X(mq_timedsend) X(mq_receive) X(mq_timedreceive)            \
+	X(msgsnd) X(msgrcv) X(semop) X(semtimedop)
+
+#define WF_TIME_NAMES(X)                                                       \
+	X(nanosleep) X(clock_nanosleep) X(usleep) X(sleep) X(sched_yield)
+
+#define WF_SIGNAL_NAMES(X)                                                     \
+	X(sigaction) X(sigprocmask) X(sigsuspend) X(sigpending) X(sigwait)     \
+	X(sigwaitinfo) X(sigtimedwait) X(sigaltstack) X(pause) X(raise)        \
+	X(tgkill)
+
+#define WF_PROCESS_NAMES(X)                                                    \
+	X(fork) X(_Fork) X(vfork) X(execve) X(execv) X(execvp) X(execvpe)      \
+	X(fexecve) X(execveat) X(posix_spawn) X(posix_spawnp) X(system)        \
+	X(wait) X(waitpid) X(wait3) X(wait4) X(waitid) X(daemon) X(setuid)     \
+	X(setgid) X(seteuid) X(setegid) X(setreuid) X(setregid) X(setresuid)   \
+	X(setresgid) X(setgroups) X(initgroups) X(prctl) X(unshare) X(setns)   \
+	X(sched_setaffinity) X(sched_getaffinity) X(sched_setscheduler)        \
+	X(sched_setparam) X(setpriority) X(getrusage) X(setfsuid) X(setfsgid)  \
+	X(syscall) X(exit) X(_exit)
+
+#define WF_NET_NAMES(X)                                                        \
+	X(getaddrinfo) X(getnameinfo) X(gethostbyname) X(gethostbyname2)       \
+	X(gethostbyaddr) X(gethostbyname_r) X(gethostbyname2_r)                \
+	X(gethostbyaddr_r)
+/* clang-format on */
+
+#define WF_LIBC_NAMES(X)                                                       \
+	WF_THREAD_NAMES(X)                                                     \
+	WF_LOCK_NAMES(X)                                                       \
+	WF_IO_NAMES(X)                                                         \
+	WF_TIME_NAMES(X)                                                       \
+	WF_SIGNAL_NAMES(X)                                                     \
+	WF_PROCESS_NAMES(X)                                                    \
+	WF_NET_NAMES(X)
+
+#endif

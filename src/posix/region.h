@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * region.h - a call that is known to block inside libc.
+ *
+ * A fiber that has a whole identity may block its kernel thread: it only should
+ * not keep the worker.  Inside a region another thread is given the worker as
+ * soon as the call has taken a while; hooks that libc calls from inside pass
+ * through; and the kernel's signal mask is the thread's own, so that signals
+ * reach the call, and what it starts inherits the mask.
+ *
+ *      REGION(waitpid, pid, status, options)
+ *
+ * is libc's waitpid() in a region, or straight, on a thread that is no fiber.
+ */
+#ifndef WF_POSIX_REGION_H
+#define WF_POSIX_REGION_H
+
+#include "posix/libc.h"
+
+/* Nests.  errno goes through both. */
+void wf_region_enter(void);
+void wf_region_leave(void);
+
+#define REGION(name, ...)                                                      \
+	__extension__({                                                        \
+		__typeof__(libc(name)(__VA_ARGS__)) result_;                   \
+                                                                               \
+		wf_region_enter();                                             \
+		result_ = libc(name)(__VA_ARGS__);                             \
+		wf_region_leave();                                             \
+		result_;                                                       \
+	})
+
+#endif
