@@ -50,6 +50,13 @@ need_test() {
 	need gdb -- has gdb
 	# Debian's has the server too, as redis-check-rdb, and starts nothing.
 	need redis-tools -- has redis-benchmark
+	# Servers for tests/posix, without a service but for stunnel4, which has
+	# nothing to serve unless somebody writes /etc/stunnel/*.conf.
+	need microsocks -- has microsocks
+	need tinyproxy-bin -- has tinyproxy
+	need stunnel4 -- has stunnel4
+	need openssl -- has openssl
+	need libmicrohttpd-dev -- pkg-config --exists libmicrohttpd
 	if ! has clang-format-14; then
 		need clang-format-14 -- clang_format_is_14
 	fi
