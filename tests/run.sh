@@ -50,7 +50,7 @@ features() {
 # What a configuration is: where it is built, how, which ctest labels run, in
 # what environment.
 describe() {
-	name=$1 cc=gcc options= labels='unit|lint|example|package|stress'
+	name=$1 cc=gcc options= labels='unit|lint|example|package|stress|posix'
 	dir=build-$1 environment=
 	case $name in
 	gcc) dir=build ;;

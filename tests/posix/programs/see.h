@@ -20,15 +20,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-/* Print one line; errno stays what it is. */
+/* Print one line.  errno stays what it is, and no thread is cancelled here. */
 __attribute__((format(printf, 1, 2))) static inline void see(const char *how,
 							     ...)
 {
 	char line[1024];
-	int saved = errno;
+	int saved = errno, state;
 	va_list args;
 
 	va_start(args, how);
@@ -37,8 +38,10 @@ __attribute__((format(printf, 1, 2))) static inline void see(const char *how,
 	if (length < 0 || length > (int)sizeof(line) - 2)
 		abort();
 	line[length++] = '\n';
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	if (write(STDOUT_FILENO, line, length) != length)
 		abort();
+	pthread_setcancelstate(state, NULL);
 	errno = saved;
 }
 
@@ -97,6 +100,24 @@ static inline void *join(pthread_t thread)
 
 	MUST(pthread_join(thread, &result));
 	return result;
+}
+
+/* Run it in a child, which exits with 0 if it returns, and print its end. */
+static inline void in_child(const char *what, void (*run)(void))
+{
+	pid_t child = fork();
+	int status;
+
+	MUST_ERRNO(child);
+	if (child == 0) {
+		run();
+		exit(0);
+	}
+	MUST_ERRNO(waitpid(child, &status, 0));
+	if (WIFEXITED(status))
+		see("%s: exit %d", what, WEXITSTATUS(status));
+	else
+		see("%s: %s", what, strsignal(WTERMSIG(status)));
 }
 
 /* `ms` milliseconds from now, or before it. */
