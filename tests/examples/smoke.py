@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: MIT
 """Hold a conversation with an example.
 
-    smoke.py PROGRAM [PART OF A TEST'S NAME ...]
+    smoke.py [--library LIBRARY] PROGRAM [PART OF A TEST'S NAME ...]
 
-The name of the program says what is expected of it.  Servers are started on
+The name of the program says what is expected of it.  With LIBRARY preloaded a
+program of threads runs on fibers.  Servers are started on
 port 0 and spoken to over real sockets.  Every wait has a limit, none is a
 sleep, and whatever was started is ended, by its process id.
 """
 import fcntl
 import http.client
 import os
+import pathlib
 import random
 import re
 import selectors
@@ -24,18 +26,19 @@ import tempfile
 import termios
 import threading
 import time
-import time
 import unittest
 
 LIMIT = 20  # seconds that any single wait may take
 HUGE = 32 << 20  # bytes, more than the buffers of a connection hold
 PROGRAM = ""
+PRELOAD = {}  # in a program's environment
 
 
 def run(*args, **more):
     """Run the program to its end; returns its status, output and errors."""
     done = subprocess.run([PROGRAM, *args], stdin=subprocess.DEVNULL,
-                          capture_output=True, timeout=LIMIT, text=True, **more)
+                          capture_output=True, timeout=LIMIT, text=True,
+                          env={**os.environ, **PRELOAD}, **more)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -73,10 +76,11 @@ def noise(length, seed=1):
 class Server:
     """A running example, and the address that it has announced."""
 
-    def __init__(self, *args):
+    def __init__(self, *args, **environment):
         self.process = subprocess.Popen(
             [PROGRAM, *args, "127.0.0.1:0"], stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, **PRELOAD, **environment})
         try:
             line = self.first_line().decode()
             match = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", line)
@@ -348,6 +352,82 @@ class EchoCase(StreamCase):
 
 class Echo(EchoCase):
     grace = 5
+
+
+class PthreadEcho(EchoCase):
+    """The same of threads; so many workers are for the library to have."""
+
+    grace = 5
+
+    def start(self, *args):
+        if "LD_PRELOAD" in PRELOAD:
+            workers = {"WEFT_WORKERS": args[1]} if args else {}
+        else:
+            workers = {}
+        server = Server(**workers)
+        self.addCleanup(server.kill)
+        return server
+
+    def test_help(self):
+        for option in ("--help", "-h"):
+            status, out, err = run(option)
+            self.assertEqual((status, err), (0, ""))
+            self.assertIn("usage: pthread_echo", out)
+
+    def test_bad_usage(self):
+        for args in (["--nonsense"], ["-x"], ["127.0.0.1:0", "127.0.0.1:0"]):
+            status, out, err = run(*args)
+            self.assertEqual((status, out), (2, ""), args)
+            self.assertIn("usage: ", err, args)
+
+    def test_a_connection_is_a_thread_or_takes_none(self):
+        server = self.start("-w", "2")
+        socks = [self.connect(server) for _ in range(100)]
+        for sock in socks:
+            sock.sendall(b"x")
+            self.assertEqual(receive(sock, 1), b"x")
+        threads = len(os.listdir(f"/proc/{server.process.pid}/task"))
+        if "LD_PRELOAD" in PRELOAD:
+            self.assertLessEqual(threads, 8)
+        else:
+            self.assertEqual(threads, 102)
+        self.assert_ends(server)
+
+    def stuck(self):
+        """It sleeps although there is something to read, so it writes."""
+        server = self.start()
+        sock = socket.socket()
+        self.addCleanup(sock.close)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        sock.connect(server.address)
+        sock.setblocking(False)
+        limit = time.monotonic() + LIMIT
+        while not self.sleeps_over_input(server, sock):
+            self.assertLess(time.monotonic(), limit, "it takes everything")
+            try:
+                sock.send(bytes(65536))
+            except BlockingIOError:
+                pass
+        return server
+
+    def sleeps_over_input(self, server, sock):
+        before = self.unread(server, sock)
+        tasks = pathlib.Path(f"/proc/{server.process.pid}/task").iterdir()
+        states = {(task / "stat").read_text().rpartition(") ")[2][0]
+                  for task in tasks}
+        return states == {"S"} and before and (
+            before == self.unread(server, sock))
+
+    def unread(self, server, sock):
+        """What the server's kernel has for it from that client."""
+        ends = [":%04X" % end[1] for end in (server.address,
+                                              sock.getsockname())]
+        with open("/proc/net/tcp") as table:
+            for line in table:
+                fields = line.split()
+                if [fields[1][8:], fields[2][8:]] == ends:
+                    return int(fields[4].partition(":")[2], 16)
+        return 0
 
 
 class Upstream:
@@ -1075,6 +1155,9 @@ class Httpd(StreamCase):
 def main(cases=None):
     """`cases`: by the names of programs; those above, unless given."""
     global PROGRAM
+    if sys.argv[1:2] == ["--library"] and len(sys.argv) > 2:
+        PRELOAD["LD_PRELOAD"] = os.path.abspath(sys.argv[2])
+        del sys.argv[1:3]
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     PROGRAM = os.path.abspath(sys.argv.pop(1))
@@ -1083,7 +1166,7 @@ def main(cases=None):
     cases = cases or {
         "hello": Hello, "timeout": Timeout, "echo": Echo, "proxy": Proxy,
         "udp_echo": UdpEcho, "httpd": Httpd, "fanout": Fanout,
-        "sieve": Sieve, "chat": Chat}
+        "sieve": Sieve, "chat": Chat, "pthread_echo": PthreadEcho}
     case = cases[os.path.basename(PROGRAM)]
     loader = unittest.TestLoader()
     if len(sys.argv) > 1:
