@@ -6,22 +6,22 @@
 
 #include "base/cc.h"
 
-static _Thread_local struct weft_fiber *self
+static _Thread_local struct wf_self self
 	__attribute__((tls_model("initial-exec")));
 
 WF_NOINLINE struct weft_fiber *wf_self(void)
 {
 	__asm__ volatile("" ::: "memory");
-	return self;
+	return self.fiber;
 }
 
 WF_NOINLINE void wf_self_set(struct weft_fiber *f)
 {
-	self = f;
+	self.fiber = f;
 	__asm__ volatile("" ::: "memory");
 }
 
-WF_NOINLINE struct weft_fiber **wf_self_place(void)
+WF_NOINLINE struct wf_self *wf_self_place(void)
 {
 	return &self;
 }

@@ -2,7 +2,7 @@
 /*
  * self.h - which fiber is running here.
  *
- * The only thread-local word of weft.  NULL on a thread that is no worker; on
+ * The only thread-local words of weft.  NULL on a thread that is no worker; on
  * a worker that runs no fiber, the handle of its own context, which may not
  * block.
  *
@@ -20,7 +20,15 @@ struct weft_fiber;
 struct weft_fiber *wf_self(void);
 void wf_self_set(struct weft_fiber *f);
 
-/* Where the calling thread has it: as far from its base as in every other. */
-struct weft_fiber **wf_self_place(void);
+/*
+ * Where the calling thread has it, and a second word beside, of those that have
+ * thread-locals of their own: whose they are, whatever runs with them.  As far
+ * from the thread's base as in every other.
+ */
+struct wf_self {
+	struct weft_fiber *fiber, *born;
+};
+
+struct wf_self *wf_self_place(void);
 
 #endif

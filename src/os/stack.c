@@ -366,8 +366,14 @@ void wf_stack_unreserve(struct wf_stack_cache *cache, int class)
 
 void *wf_stack_take(struct wf_stack_cache *cache, int class)
 {
-	struct wf_stack_shelf *s = &cache->shelves[class];
+	struct wf_stack_shelf *s;
+	void *stack;
 
+	if (!cache) {
+		pool_take(class, &stack, 1);
+		return stack;
+	}
+	s = &cache->shelves[class];
 	if (s->count == 0)
 		s->count = pool_take(class, s->stacks, (cached(class) + 1) / 2);
 	CHECK(s->count > 0);

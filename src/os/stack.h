@@ -85,8 +85,8 @@ int wf_stack_reserve(struct wf_stack_cache *cache, int class);
 void wf_stack_unreserve(struct wf_stack_cache *cache, int class);
 
 /*
- * The lowest byte of a stack, guard included; on a promise.  Putting it back,
- * which needs no cache, does not end the promise.
+ * The lowest byte of a stack, guard included; on a promise.  Putting it back
+ * does not end the promise.  Here too `cache` may be NULL.
  */
 void *wf_stack_take(struct wf_stack_cache *cache, int class);
 void wf_stack_put(struct wf_stack_cache *cache, int class, void *stack);

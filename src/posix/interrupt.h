@@ -16,8 +16,8 @@
 
 /*
  * Returns true if the call should be begun again with what time is left:
- * nothing was for this thread, or only handlers with SA_RESTART have run.  False:
- * it fails with EINTR.  Does not return if the thread is cancelled.
+ * nothing was for this thread, or only handlers with SA_RESTART have run.
+ * False: it fails with EINTR.  Does not return if the thread is cancelled.
  *
  * Context: a fiber or thread, holding no lock of weft's.
  */

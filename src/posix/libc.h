@@ -56,6 +56,7 @@ static inline bool libc_alone(void)
 #define WF_CANCEL_DISABLED UINT32_C(0x01)
 #define WF_CANCEL_ASKED    UINT32_C(0x08)
 #define WF_CANCEL_EXITING  UINT32_C(0x10)
+#define LIBC_CANCEL        32 /* the signal */
 
 static inline _Atomic uint32_t *libc_tid(pthread_t t)
 {

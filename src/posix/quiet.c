@@ -14,9 +14,19 @@
 	(BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGILL) |              \
 	 BIT(SIGTRAP) | BIT(SIGABRT))
 
+uint64_t wf_signals_all(void)
+{
+	return ~(LIBCS | FAULTS);
+}
+
+uint64_t wf_signals_libc(void)
+{
+	return LIBCS;
+}
+
 uint64_t wf_signals_off(void)
 {
-	uint64_t mask = ~(LIBCS | FAULTS), old = 0;
+	uint64_t mask = wf_signals_all(), old = 0;
 
 	wf_call(rt_sigprocmask, SIG_SETMASK, &mask, &old, sizeof mask);
 	return old;

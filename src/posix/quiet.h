@@ -21,6 +21,10 @@ struct wf_quiet {
 	uint64_t old; /* the kernel's mask */
 };
 
+/* All that may be held off; the two that are libc's. */
+uint64_t wf_signals_all(void);
+uint64_t wf_signals_libc(void);
+
 /* Block all that may be; the mask before. */
 uint64_t wf_signals_off(void);
 void wf_signals_back(uint64_t mask);

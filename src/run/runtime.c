@@ -2,7 +2,7 @@
 /*
  * runtime.c - beginning and end of everything: options, weft_run, weft_stop.
  */
-#include "weft/runtime.h"
+#include "run/runtime.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -234,7 +234,7 @@ static int begin(const struct weft_options *o)
 	return 0;
 }
 
-static int begin_threads(const struct weft_options *o)
+static int begin_threads(const struct weft_options *o, bool carried)
 {
 	int r;
 
@@ -242,7 +242,7 @@ static int begin_threads(const struct weft_options *o)
 		wf_sample_begin();
 	if (o->dump_on_quit)
 		wf_dump_begin();
-	r = wf_watch_begin();
+	r = wf_watch_begin(carried);
 	if (r < 0)
 		return r;
 	r = wf_sentinel_begin(o->stuck_threads);
@@ -312,7 +312,7 @@ static int run(const struct weft_options *given, struct first *first)
 	r = begin(&o);
 	if (r < 0)
 		return r;
-	r = begin_threads(&o);
+	r = begin_threads(&o, true);
 	if (r == 0)
 		r = carry(first);
 	end();
@@ -370,6 +370,41 @@ int weft_run(const struct weft_options *options, int (*fn)(void *arg),
 	/* release [one-runtime] */
 	atom_store_rel(&busy, false);
 	return r < 0 ? r : first.result;
+}
+
+static int start(const struct weft_options *given)
+{
+	struct weft_options o;
+	int r = complete(&o, given);
+
+	if (r == 0)
+		r = begin(&o);
+	if (r < 0)
+		return r;
+	/* One that never ends, so that the runtime does not. */
+	atom_store_rlx(&wf_runtime.spawned, 1);
+	r = begin_threads(&o, false);
+	if (r < 0)
+		end();
+	else
+		wf_gate_open();
+	return r;
+}
+
+int wf_runtime_begin(const struct weft_options *options)
+{
+	int r;
+
+	/* acquire [one-runtime] */
+	if (atom_swap_acq(&busy, true))
+		return -EBUSY;
+	r = watch_forks();
+	if (r == 0)
+		r = start(options);
+	if (r < 0)
+		/* release [one-runtime] */
+		atom_store_rel(&busy, false);
+	return r;
 }
 
 void weft_stop(void)

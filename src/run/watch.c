@@ -329,12 +329,12 @@ static void join_all(void)
 	wf_signals_restore(&wf_runtime.mask);
 }
 
-static int start_threads(void)
+static int start_threads(uint32_t i)
 {
 	struct thread *t;
 	int r = 0;
 
-	for (uint32_t i = 1; i < wf_runtime.count; i++) {
+	for (; i < wf_runtime.count; i++) {
 		t = thread_make(&r);
 		if (!t)
 			return r;
@@ -343,7 +343,16 @@ static int start_threads(void)
 	return 0;
 }
 
-int wf_watch_begin(void)
+static int begin_carried(void)
+{
+	first = thread_new(false);
+	if (!first)
+		return -ENOMEM;
+	give(first, &wf_runtime.workers[0]);
+	return 0;
+}
+
+int wf_watch_begin(bool carried)
 {
 	int r;
 
@@ -351,12 +360,10 @@ int wf_watch_begin(void)
 	atom_store_rlx(&takeovers, 0);
 	atom_store_rlx(&lost, 0);
 	atom_store_rlx(&computing, 0);
-	first = thread_new(false);
-	if (!first)
-		return -ENOMEM;
 	wf_signals_block(&wf_runtime.mask);
-	give(first, &wf_runtime.workers[0]);
-	r = start_threads();
+	r = carried ? begin_carried() : 0;
+	if (r == 0)
+		r = start_threads(carried);
 	if (r < 0)
 		wf_watch_cancel();
 	return r;

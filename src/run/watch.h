@@ -17,11 +17,12 @@
 #include "core/worker.h"
 
 /*
- * Start a thread for each worker but the first; signals are blocked from here
- * on, as they are in all of them.
+ * Start a thread for each worker; if it is `carried`, not for the first one,
+ * which the caller carries: signals are blocked in it from here on, as they are
+ * in all threads.
  * Errors: -EAGAIN, -ENOMEM; no thread is left.
  */
-int wf_watch_begin(void);
+int wf_watch_begin(bool carried);
 
 /* The start has failed after all. */
 void wf_watch_cancel(void);

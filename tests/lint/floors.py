@@ -27,7 +27,7 @@ HOUSE = [
     {"base": "cc atom check list rng spin sanitize"},
     {"os": "call feature clock futex cpu thread guard valgrind stack poll peek"},
     {"core": "self fiber kin timer mark life gate carrier runq inject inbox idle worker"
-             " park join sched waiter adopt wait select sleep ticker local spawn"
+             " park join sched waiter adopt hatch wait select sleep ticker local spawn"
              " scope"},
     {"sync": "queue batch sem mutex cond rwlock once round barrier latch group notify chan"
              " bell oneshot broadcast watch",
@@ -35,7 +35,7 @@ HOUSE = [
            " poll case reader resolve net"},
     {"run": "print sample trace worker fault watch stats dump sentinel"
             " runtime"},
-    {"posix": "names libc under quiet deadline lot identity interrupt region stats"
+    {"posix": "names libc under quiet deadline lot key identity delivery interrupt region begin"
               " mutex cond rwlock sem barrier spin once c11 key thread signal descriptor"
               " transfer socket poll sleep stdio resolve process setid futex launch"
               " table start launcher"},
@@ -56,6 +56,7 @@ TLS = {"src/core/self.c"}
 SLEEPS = {
     "src/core/sleep.c": "weft_yield() off a fiber is sched_yield(2)",
     "src/posix/names.h": "names of libc's functions",
+    "src/posix/thread.c": "the hooks of sched_yield() and thrd_yield()",
 }
 
 # Words that stand for a sentence that was not written.

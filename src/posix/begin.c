@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * begin.c - see begin.h.
+ */
+#include "posix/begin.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/atom.h"
+#include "base/check.h"
+#include "base/spin.h"
+#include "os/stack.h"
+#include "posix/identity.h"
+#include "posix/lot.h"
+#include "run/runtime.h"
+
+#define STUCK_MAX 4096
+
+static struct wf_spin lock;
+static _Atomic bool begun;
+static bool refused; /* lock: it has failed, and said why */
+static size_t stack_most;
+
+bool wf_begun(void)
+{
+	/* acquire [runtime-begun] */
+	return atom_load_acq(&begun);
+}
+
+size_t wf_begin_stack(void)
+{
+	return stack_most;
+}
+
+/* Zero is no answer to a size. */
+static size_t size_in(const char *text)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10), unit = 1;
+
+	if (*end == 'K' || *end == 'k')
+		unit = 1ul << 10, end++;
+	else if (*end == 'M' || *end == 'm')
+		unit = 1ul << 20, end++;
+	return *end || n > WF_STACK_MAX / unit ? 0 : n * unit;
+}
+
+static int read_stack(void)
+{
+	const char *text = getenv("WEFT_STACK");
+
+	if (!text || !*text)
+		return 0;
+	stack_most = size_in(text);
+	if (stack_most >= WF_STACK_MIN)
+		return 0;
+	wf_say("WEFT_STACK=%s: not a size from 16K to 64M", text);
+	return -EINVAL;
+}
+
+/* What sits in a call that weft does not know is no mistake here. */
+static int start(void)
+{
+	struct weft_options options = {.stack_size = WF_STACK_MIN,
+				       .stuck_threads = STUCK_MAX};
+	int r = read_stack();
+
+	return r < 0 ? r : wf_runtime_begin(&options);
+}
+
+int wf_begin(void)
+{
+	int r = 0;
+
+	if (likely(wf_begun()))
+		return 0;
+	spin_lock(&lock);
+	if (refused)
+		r = -EAGAIN;
+	else if (!atom_load_rlx(&begun))
+		r = start();
+	refused = r == -EINVAL || r == -ENOTSUP;
+	if (r == 0)
+		/* release [runtime-begun] */
+		atom_store_rel(&begun, true);
+	spin_unlock(&lock);
+	return r;
+}
+
+void wf_begin_forget(void)
+{
+	lock = (struct wf_spin){0};
+	atom_store_rlx(&begun, false);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * delivery.h - signals to one thread that has no kernel thread.
+ *
+ * Workers block every signal, and a fiber's mask is its own affair: the kernel
+ * does not know it.  A signal to a fiber is noted in its identity, under the
+ * lock `signals`, and ends its wait.  The fiber itself then has the kernel
+ * deliver it, on its own stack: it sends the signal to the kernel thread that
+ * it is on, where it is blocked, and lets it through for a moment by
+ * sigsuspend(2).  So what the kernel does for a handler, it does: its mask, its
+ * information, the default action, the return.
+ *
+ *      send      pending, and the fiber is unparked if it takes the signal; or
+ *                straight to the kernel, if the fiber is in a region, where
+ *                the kernel's mask is its own, or is a thread again
+ *      take      the fiber, after its wait, or at its next call that may wait
+ *
+ * A signal to the process goes to main(), a thread of the kernel's, and never
+ * comes here.
+ */
+#ifndef WF_POSIX_DELIVERY_H
+#define WF_POSIX_DELIVERY_H
+
+#include "posix/identity.h"
+
+#define WF_SIGNALS_MAX 64
+
+static inline uint64_t signal_bit(int signal)
+{
+	return UINT64_C(1) << (signal - 1);
+}
+
+/* Those that nobody can block. */
+#define WF_UNBLOCKABLE (signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+
+/*
+ * Context: any thread, quiet.
+ * Errors: as tgkill(2).
+ */
+int wf_signal_send(struct wf_identity *to, int signal);
+
+/*
+ * Have what is pending and not blocked delivered.  `restart`, which may be
+ * NULL, becomes false if a handler has run that interrupts calls.
+ *
+ * Context: the fiber; the handlers may do what they want.
+ */
+void wf_signals_take(struct wf_identity *me, bool *restart);
+
+/* Change the mask as sigprocmask(2) does, and take what it lets through. */
+int wf_signals_mask(struct wf_identity *me, int how, const uint64_t *set,
+		    uint64_t *old);
+
+/* The same for the time of one call, which is not to miss a signal. */
+uint64_t wf_signals_exchange(struct wf_identity *me, uint64_t mask);
+
+#endif

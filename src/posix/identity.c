@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * identity.c - see identity.h.
+ */
+#include "posix/identity.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <linux/rseq.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/check.h"
+#include "core/hatch.h"
+#include "core/sched.h"
+#include "os/call.h"
+#include "os/stack.h"
+#include "os/thread.h"
+#include "posix/key.h"
+#include "posix/lot.h"
+#include "posix/quiet.h"
+
+#define RSEQ_UNREGISTER   1
+#define RSEQ_LENGTH       32
+#define RSEQ_SIGNATURE    0x53053053
+#define RSEQ_UNREGISTERED ((uint32_t)-2)
+#define ROBUST_LENGTH     24
+#define COLOURS           32
+
+void (*wf_identity_at_last)(void);
+
+static struct {
+	struct wf_spin lock;
+	struct wf_identity *pools[WF_STACK_CLASSES]; /* the last one first */
+	struct wf_list shells; /* the one used longest ago first */
+	_Atomic uint32_t last_id;
+	_Atomic uint64_t started, ended, peak, hatched, promoted;
+} all;
+
+/* In front of the shell's carrier, which is at its beginning. */
+struct shell {
+	struct wf_shell shell;
+	struct wf_link link;
+};
+
+void wf_identity_count(struct wf_identity_counts *c)
+{
+	c->started = atom_load_rlx(&all.started);
+	c->live = c->started - atom_load_rlx(&all.ended);
+	c->peak = atom_load_rlx(&all.peak);
+	c->hatched = atom_load_rlx(&all.hatched);
+	c->promoted = atom_load_rlx(&all.promoted);
+}
+
+struct wf_identity *wf_identity_find(pthread_t thread)
+{
+	struct wf_self *s = (void *)((char *)thread + wf_libc.self_at);
+
+	return s->born ? identity_of(s->born) : NULL;
+}
+
+/* --- shells --- */
+
+static struct shell *shell_take(void)
+{
+	struct shell *s = NULL;
+	struct wf_link *n;
+
+	spin_lock(&all.lock);
+	n = all.shells.head;
+	if (n && shell_free(&container_of(n, struct shell, link)->shell)) {
+		s = container_of(n, struct shell, link);
+		list_pop(&all.shells);
+	}
+	spin_unlock(&all.lock);
+	if (s)
+		return s;
+	s = mmap(NULL, WF_SHELL_SIZE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (s == MAP_FAILED)
+		return NULL;
+	wf_shell_make(s);
+	return s;
+}
+
+static void shell_put(struct shell *s)
+{
+	spin_lock(&all.lock);
+	list_push(&all.shells, &s->link);
+	spin_unlock(&all.lock);
+}
+
+/* --- the life of a thread of the program --- */
+
+/*
+ * libc's pthread_exit(), and its way of cancelling, unwind the stack and call
+ * the handlers that were pushed: the first of them is this one, which goes
+ * back to where the thread began instead of ending the kernel thread.
+ */
+static void escape(void *id)
+{
+	_longjmp(*((struct wf_identity *)id)->escape, 1);
+}
+
+static WF_NOINLINE void call_start(struct wf_identity *me)
+{
+	pthread_cleanup_push(escape, me);
+	me->result = me->start(me->arg);
+	pthread_cleanup_pop(0);
+}
+
+/* Who escapes without having said why, has been cancelled. */
+static WF_NOINLINE void run(struct wf_identity *me)
+{
+	jmp_buf here;
+
+	me->escape = &here;
+	me->result = PTHREAD_CANCELED;
+	if (_setjmp(here) == 0)
+		call_start(me);
+}
+
+/* One object's thread-local variables, as at the beginning. */
+static int renew(struct dl_phdr_info *object, size_t size, void *own_place)
+{
+	char *data = object->dlpi_tls_data;
+
+	(void)size;
+	if (!data)
+		return 0;
+	for (int i = 0; i < object->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &object->dlpi_phdr[i];
+		bool ours = (char *)own_place >= data &&
+			    (char *)own_place < data + p->p_memsz;
+
+		if (p->p_type != PT_TLS || ours)
+			continue;
+		memcpy(data, (void *)(object->dlpi_addr + p->p_vaddr),
+		       p->p_filesz);
+		memset(data + p->p_filesz, 0, p->p_memsz - p->p_filesz);
+	}
+	return 0;
+}
+
+/* libc's own stay: the caches of its allocator are of use to the next. */
+static int renew_others(struct dl_phdr_info *object, size_t size, void *arg)
+{
+	const char *name = strrchr(object->dlpi_name, '/');
+
+	if (name && strncmp(name, "/libc.so.", 9) == 0)
+		return 0;
+	return renew(object, size, arg);
+}
+
+/* What libc does at the end of a thread, in its order. */
+static void clean_up(struct wf_identity *me)
+{
+	static void (*tls_destructors)(void);
+
+	if (!tls_destructors)
+		tls_destructors = dlsym(RTLD_DEFAULT, "__call_tls_dtors");
+	if (tls_destructors)
+		tls_destructors();
+	wf_keys_destroy();
+	/* Nobody cancels what has ended. */
+	atom_and_rlx(libc_cancel(me->thread),
+		     ~(WF_CANCEL_ASKED | WF_CANCEL_EXITING));
+	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+	pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
+	uselocale(LC_GLOBAL_LOCALE);
+	dl_iterate_phdr(renew_others, wf_self_place());
+	errno = 0;
+}
+
+static void rest_in_pool(struct wf_identity *id)
+{
+	struct wf_identity **pool = &all.pools[id->fiber->class];
+
+	spin_lock(&all.lock);
+	id->next = *pool;
+	*pool = id;
+	spin_unlock(&all.lock);
+}
+
+void wf_identity_put(struct wf_identity *id)
+{
+	rest_in_pool(id);
+}
+
+/* Run by wf_arrive(), when the identity rests. */
+static void end(struct weft_fiber *f, struct wf_carrier *here)
+{
+	struct wf_identity *id = identity_of(f);
+	uint32_t live = WF_THREAD_LIVE;
+
+	(void)here;
+	/* release [thread-end] */
+	if (atom_cas_rel(&id->state, &live, WF_THREAD_ENDED)) {
+		wf_lot_wake(&id->state, UINT32_MAX);
+		return;
+	}
+	atom_store_rlx(&id->state, WF_THREAD_GONE);
+	rest_in_pool(id);
+}
+
+/* --- a kernel thread of its own --- */
+
+static void *main_of_own_thread(void *arg)
+{
+	struct wf_own_thread *t = arg;
+
+	wf_own_thread_carry(t);
+	free(t);
+	return NULL;
+}
+
+/* From here on the caller is a thread to itself and to all hooks. */
+static void take_possession(struct wf_identity *me)
+{
+	wf_call(set_robust_list, me->robust_list, ROBUST_LENGTH);
+	atom_store_rlx(libc_tid(me->thread), (uint32_t)wf_thread_id());
+	atom_store_rlx(&me->promoted, true);
+	if (me->altstack.ss_sp)
+		libc(sigaltstack)(&me->altstack, NULL);
+	wf_self_set(NULL);
+	wf_signals_back(me->mask);
+}
+
+int wf_identity_promote(struct wf_identity *me)
+{
+	struct wf_own_thread *t = aligned_alloc(WF_CACHE_LINE, sizeof *t);
+	pthread_t thread;
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	memset(t, 0, sizeof *t);
+	r = libc(pthread_create)(&thread, NULL, main_of_own_thread, t);
+	if (r) {
+		free(t);
+		return -r;
+	}
+	libc(pthread_detach)(thread);
+	me->own = t;
+	atom_add_rlx(&all.promoted, 1);
+	wf_own_thread_lead(t, me->fiber);
+	take_possession(me);
+	return 0;
+}
+
+static void give_up_own_thread(struct wf_identity *me)
+{
+	wf_signals_off();
+	wf_self_set(me->fiber);
+	me->own = NULL;
+	atom_store_rlx(&me->promoted, false);
+	atom_store_rlx(libc_tid(me->thread), me->id);
+	wf_call(set_robust_list, NULL, ROBUST_LENGTH);
+}
+
+/* --- the end of a thread of the program --- */
+
+static void leave(struct wf_identity *me)
+{
+	uint64_t ended;
+
+	if (me->own)
+		give_up_own_thread(me);
+	/* The only thread of a forked child. */
+	if (!wf_self())
+		exit(0);
+	ended = atom_add_rlx(&all.ended, 1) + 1;
+	if (wf_identity_at_last && ended == atom_load_rlx(&all.started))
+		wf_identity_at_last();
+	wf_timer_disarm(&me->life.timer);
+	wf_sched_leave(me->fiber, end);
+}
+
+/* --- hatching --- */
+
+struct birth {
+	struct wf_identity *id;
+	struct shell *shell;
+};
+
+/*
+ * Not every kernel thread is registered.  Who asks libc for its CPU is told to
+ * ask the kernel.
+ */
+static void unregister_rseq(void)
+{
+	const ptrdiff_t *offset = dlsym(RTLD_DEFAULT, "__rseq_offset");
+	const unsigned *size = dlsym(RTLD_DEFAULT, "__rseq_size");
+	struct rseq *area;
+
+	if (!offset || !size || !*size)
+		return;
+	area = (struct rseq *)((char *)__builtin_thread_pointer() + *offset);
+	wf_call(rseq, area, RSEQ_LENGTH, RSEQ_UNREGISTER, RSEQ_SIGNATURE);
+	area->cpu_id = RSEQ_UNREGISTERED;
+}
+
+/* What the kernel knows of the thread that is about to go. */
+static void leave_kernel(struct wf_identity *me)
+{
+	size_t length;
+
+	wf_call(get_robust_list, 0, &me->robust_list, &length);
+	wf_call(set_robust_list, NULL, ROBUST_LENGTH);
+	unregister_rseq();
+	atom_store_rlx(libc_tid(me->thread), me->id);
+}
+
+static void *main_of_identity(void *arg)
+{
+	struct birth b = *(struct birth *)arg;
+	struct wf_identity *me = b.id;
+
+	free(arg);
+	me->thread = pthread_self();
+	wf_self_place()->born = me->fiber;
+	leave_kernel(me);
+	shell_put(b.shell);
+	wf_hatch(&b.shell->shell, me->fiber);
+	for (;;) {
+		run(me);
+		clean_up(me);
+		leave(me);
+	}
+	return NULL;
+}
+
+static uint32_t new_id(void)
+{
+	return WF_TID_ID + atom_add_rlx(&all.last_id, 1) + 1;
+}
+
+static struct wf_identity *identity_new(int class)
+{
+	struct wf_identity *id = aligned_alloc(WF_CACHE_LINE, sizeof *id);
+	struct weft_fiber *f = id ? wf_fiber_alloc(NULL) : NULL;
+
+	if (!f) {
+		free(id);
+		return NULL;
+	}
+	memset(id, 0, sizeof *id);
+	id->fiber = f;
+	id->id = new_id();
+	id->stack_size = wf_stack_size(class);
+	id->guard_size = wf_stack_guard_size(class);
+	f->class = (uint8_t) class;
+	wf_hatch_fill(f, &id->life);
+	return id;
+}
+
+static void identity_delete(struct wf_identity *id)
+{
+	wf_fiber_free(NULL, id->fiber);
+	free(id);
+}
+
+/* Its start routine comes back as a fiber, later. */
+static int make_thread(struct birth *b, char *stack, size_t size)
+{
+	pthread_attr_t attr;
+	int r = pthread_attr_init(&attr);
+
+	if (r)
+		return -r;
+	r = pthread_attr_setstack(&attr, stack, size);
+	if (!r)
+		r = libc(pthread_create)(&b->id->thread, &attr,
+					 main_of_identity, b);
+	pthread_attr_destroy(&attr);
+	return -r;
+}
+
+/* As of all fibers, see core/life.h: or all would compete for a few lines. */
+static size_t colour_of(const struct wf_identity *id)
+{
+	return id->id % COLOURS * WF_CACHE_LINE;
+}
+
+static int hatch_on(struct wf_identity *id, char *stack)
+{
+	struct birth *b = malloc(sizeof *b);
+	struct shell *shell = b ? shell_take() : NULL;
+	int r;
+
+	if (!shell) {
+		free(b);
+		return -ENOMEM;
+	}
+	id->stack = stack;
+	*b = (struct birth){id, shell};
+	atom_store_rlx(&shell->shell.kept, 1);
+	r = make_thread(b, stack + id->guard_size,
+			id->stack_size - id->guard_size - colour_of(id));
+	if (r < 0) {
+		atom_store_rlx(&shell->shell.kept, 0);
+		shell_put(shell);
+		free(b);
+		return r;
+	}
+	/* Before the thread does the same: the number may be used at once. */
+	((struct wf_self *)((char *)id->thread + wf_libc.self_at))->born =
+		id->fiber;
+	atom_add_rlx(&all.hatched, 1);
+	return 0;
+}
+
+static int hatch(struct wf_identity *id)
+{
+	int class = id->fiber->class;
+	void *stack;
+	int r = wf_stack_reserve(NULL, class);
+
+	if (r < 0)
+		return r;
+	stack = wf_stack_take(NULL, class);
+	r = hatch_on(id, stack);
+	if (r < 0) {
+		wf_stack_put(NULL, class, stack);
+		wf_stack_unreserve(NULL, class);
+	}
+	return r;
+}
+
+/* --- starting --- */
+
+static struct wf_identity *from_pool(int class)
+{
+	struct wf_identity *id;
+
+	spin_lock(&all.lock);
+	id = all.pools[class];
+	if (id)
+		all.pools[class] = id->next;
+	spin_unlock(&all.lock);
+	return id;
+}
+
+/* The smallest that has so much beside its guard; -1: there is none. */
+static int class_for(const struct wf_thread *t)
+{
+	int class = wf_stack_class(t->stack_size);
+
+	while (class >= 0 && class < WF_STACK_CLASSES &&
+	       wf_stack_size(class) - wf_stack_guard_size(class) <
+		       t->stack_size)
+		class ++;
+	return class < WF_STACK_CLASSES ? class : -1;
+}
+
+static void assign(struct wf_identity *id, const struct wf_thread *t)
+{
+	id->start = t->start;
+	id->arg = t->arg;
+	id->mask = t->mask;
+	id->pending = id->awaited_signals = 0;
+	id->name[0] = '\0';
+	id->altstack = (stack_t){.ss_flags = SS_DISABLE};
+	atom_store_rlx(&id->fiber->cancel, 0);
+	atom_store_rlx(&id->awaited, NULL);
+	atom_store_rlx(&id->state,
+		       t->detached ? WF_THREAD_DETACHED : WF_THREAD_LIVE);
+}
+
+static void count_start(void)
+{
+	uint64_t live =
+		atom_add_rlx(&all.started, 1) + 1 - atom_load_rlx(&all.ended);
+	uint64_t peak = atom_load_rlx(&all.peak);
+
+	while (live > peak && !atom_cas_rlx(&all.peak, &peak, live))
+		;
+}
+
+int wf_identity_start(const struct wf_thread *t, struct wf_identity **made)
+{
+	int class = class_for(t), r;
+	struct wf_identity *id;
+
+	if (class < 0)
+		return -EINVAL;
+	id = from_pool(class);
+	if (id) {
+		assign(id, t);
+		count_start();
+		*made = id;
+		wf_sched_queue(id->fiber);
+		return 0;
+	}
+	id = identity_new(class);
+	if (!id)
+		return -ENOMEM;
+	assign(id, t);
+	count_start();
+	*made = id;
+	r = hatch(id);
+	if (r < 0) {
+		atom_sub_rlx(&all.started, 1);
+		identity_delete(id);
+	}
+	return r;
+}
+
+void wf_identity_forget(void)
+{
+	memset(&all, 0, sizeof all);
+	wf_self_place()->born = NULL;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * identity.h - a thread of the program without a kernel thread.
+ *
+ * What makes a thread for libc and for code compiled without us, its
+ * descriptor, thread-local variables, errno, locale, exceptions in flight, is
+ * found through the thread base.  So libc's own pthread_create() makes one; its
+ * start routine leaves for a small stack, as an adopted thread does
+ * (core/adopt.h), from where the fiber is queued and the kernel thread ends.
+ * What remains is hatched: a fiber with a whole identity, which any worker
+ * resumes by switching stack and base.
+ *
+ *      hatch     make one, 20 us: libc makes a thread, which is then dropped
+ *      take      use one that rests in the pool, 0.1 us
+ *      end       run what libc runs at a thread's end, make its variables new,
+ *                rest in the pool, from which it is taken again
+ *      promote   a kernel thread of its own, for good: for what the kernel
+ *                keeps a thread (affinity, robust mutexes, ...)
+ *
+ * The word `state` says who puts an identity into the pool:
+ *
+ *      LIVE        runs, and somebody is to join it
+ *      DETACHED    runs, and nobody will
+ *      ENDED       rests, not joined
+ *      GONE        rests, joined or detached: in the pool
+ *
+ *      end, on arrival    LIVE -> ENDED and wake the joiner; DETACHED -> GONE
+ *                         and put it into the pool         release [thread-end]
+ *      join               await ENDED; ENDED -> GONE by CAS, and put it into
+ *                         the pool                         acquire [thread-end]
+ *      detach             LIVE -> DETACHED; ENDED -> GONE, and into the pool
+ *
+ * A pthread_t is libc's, of a descriptor that stays: so the fiber of one is
+ * found where that thread's word of core/self.h is.
+ */
+#ifndef WF_POSIX_IDENTITY_H
+#define WF_POSIX_IDENTITY_H
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+
+#include "core/life.h"
+#include "core/self.h"
+#include "posix/libc.h"
+
+enum wf_identity_state {
+	WF_THREAD_LIVE,
+	WF_THREAD_DETACHED,
+	WF_THREAD_ENDED,
+	WF_THREAD_GONE,
+};
+
+typedef void *(*wf_start)(void *arg);
+
+struct wf_own_thread;
+
+struct wf_identity {
+	struct wf_life life;
+	struct weft_fiber *fiber;
+	struct wf_identity *next; /* in the pool */
+	pthread_t thread;
+	uint32_t id;            /* in place of the kernel's number */
+	_Atomic uint32_t state; /* see above */
+	wf_start start;         /* of the present thread, as what follows */
+	void *arg, *result;
+	jmp_buf *escape;                       /* out of pthread_exit() */
+	_Atomic(struct wf_identity *) awaited; /* whom it joins */
+	char name[16];                 /* as pthread_setname_np() has it */
+	struct wf_spin signals;        /* of the four, see delivery.h */
+	uint64_t pending;              /* signals to it */
+	uint64_t mask;                 /* of signals; others read it locked */
+	uint64_t awaited_signals;      /* it is in sigwait() */
+	uint32_t regions;              /* it is inside, see region.h */
+	stack_t altstack;              /* owner */
+	_Atomic bool promoted;         /* it has a kernel thread of its own */
+	struct wf_own_thread *own;     /* that */
+	void *robust_list;             /* constant: for the kernel */
+	const void *stack;             /* constant: guard included */
+	size_t stack_size, guard_size; /* constant */
+};
+
+static inline struct wf_identity *identity_of(struct weft_fiber *f)
+{
+	return container_of(f->life, struct wf_identity, life);
+}
+
+/* Whose fiber calls; NULL on a thread of the kernel. */
+static inline struct wf_identity *identity_self(void)
+{
+	struct weft_fiber *f = wf_self();
+
+	return f && fiber_kind(f) == WF_ADOPTED ? identity_of(f) : NULL;
+}
+
+/* The same for hooks: NULL inside a region too, where all pass through. */
+static inline struct wf_identity *identity_hooked(void)
+{
+	struct wf_identity *me = identity_self();
+
+	return me && !me->regions ? me : NULL;
+}
+
+/* Whose it is; NULL: a thread of the kernel's. */
+struct wf_identity *wf_identity_find(pthread_t thread);
+
+/*
+ * What is to run, and how.
+ */
+struct wf_thread {
+	wf_start start;
+	void *arg;
+	size_t stack_size, guard_size; /* at least */
+	bool detached;                 /* nobody will join it */
+	uint64_t mask;                 /* of signals */
+};
+
+/*
+ * Run a thread on an identity from the pool, or on a new one.  `made` is valid
+ * as long as a pthread_t is.
+ *
+ * Context: any thread, quiet (quiet.h); may block for as long as libc takes to
+ * make a thread.
+ * Errors: -EAGAIN, -ENOMEM, -EINVAL what pthread_create() gives.
+ */
+int wf_identity_start(const struct wf_thread *t, struct wf_identity **made);
+
+/* It has ended and nobody has an interest in it: into the pool. */
+void wf_identity_put(struct wf_identity *id);
+
+/* How many live, and have been made; for statistics and the end. */
+struct wf_identity_counts {
+	uint64_t started, live, peak, hatched, promoted;
+};
+
+void wf_identity_count(struct wf_identity_counts *counts);
+
+/* Called with the last one that has ended, if not NULL. */
+extern void (*wf_identity_at_last)(void);
+
+/*
+ * Give the caller a kernel thread of its own for as long as the present thread
+ * of the program lasts; hooks pass through from then on.
+ *
+ * Context: a fiber.
+ * Errors: -EAGAIN, -ENOMEM.
+ */
+int wf_identity_promote(struct wf_identity *me);
+
+/* In a forked child, which may be one: it is a thread of the kernel's now. */
+void wf_identity_forget(void);
+
+#endif

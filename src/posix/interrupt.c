@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * interrupt.c - see interrupt.h.
+ *
+ * [fiber-interrupt] who interrupts notes why, then cancels the fiber; the fiber takes
+ * the cancellation back, then looks why.
+ */
+#include "posix/interrupt.h"
+
+#include "posix/delivery.h"
+
+static bool taken_back(struct wf_identity *me)
+{
+	/* acquire [fiber-interrupt] */
+	return atom_swap_acq(&me->fiber->cancel, 0);
+}
+
+static bool cancelled(const struct wf_identity *me)
+{
+	return atom_load_rlx(libc_cancel(me->thread)) & WF_CANCEL_ASKED;
+}
+
+static void end_if_cancelled(struct wf_identity *me)
+{
+	if (unlikely(cancelled(me)))
+		pthread_testcancel();
+}
+
+bool wf_interrupted_by_signal(void)
+{
+	struct wf_identity *me = identity_self();
+	bool restart = true;
+
+	/* To a thread of the kernel's the kernel has said so. */
+	if (!me)
+		return false;
+	taken_back(me);
+	wf_signals_take(me, &restart);
+	return restart;
+}
+
+bool wf_interrupted(void)
+{
+	struct wf_identity *me = identity_self();
+	bool restart = wf_interrupted_by_signal();
+
+	if (me)
+		end_if_cancelled(me);
+	return restart;
+}
+
+void wf_cancellation_point(void)
+{
+	struct wf_identity *me = identity_self();
+
+	if (!me)
+		return;
+	if (unlikely(atom_load_rlx(&me->fiber->cancel)))
+		wf_interrupted_by_signal();
+	end_if_cancelled(me);
+}

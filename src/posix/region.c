@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * region.c - see region.h.
+ */
+#include "posix/region.h"
+
+#include "os/call.h"
+#include "posix/delivery.h"
+#include "posix/interrupt.h"
+#include "posix/quiet.h"
+
+void wf_region_enter(void)
+{
+	struct wf_identity *me = identity_self();
+
+	if (!me || me->regions) {
+		if (me)
+			me->regions++;
+		return;
+	}
+	wf_cancellation_point();
+	spin_lock(&me->signals);
+	me->regions = 1;
+	spin_unlock(&me->signals);
+	/* From here on a handler may run. */
+	wf_signals_back(me->mask);
+}
+
+/*
+ * What was sent in the last moment may not have been delivered: now it is
+ * blocked, so it is taken from the kernel and noted.
+ */
+static void fetch(struct wf_identity *me)
+{
+	struct timespec none = {0};
+	uint64_t pending = 0;
+	long signal;
+
+	wf_call(rt_sigpending, &pending, sizeof pending);
+	pending &= ~me->mask;
+	while (pending) {
+		signal = wf_call(rt_sigtimedwait, &pending, NULL, &none,
+				 sizeof pending);
+		if (signal <= 0)
+			return;
+		me->pending |= signal_bit((int)signal);
+		pending &= ~signal_bit((int)signal);
+	}
+}
+
+void wf_region_leave(void)
+{
+	struct wf_identity *me = identity_self();
+
+	if (!me || --me->regions)
+		return;
+	spin_lock(&me->signals);
+	wf_signals_off();
+	fetch(me);
+	spin_unlock(&me->signals);
+	if (unlikely(me->pending & ~me->mask))
+		wf_signals_take(me, NULL);
+}

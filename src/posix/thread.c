@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * thread.c - pthread_create() and what is done with threads as a whole.
+ *
+ * A thread becomes a fiber unless it asks for what only a thread of the
+ * kernel's has: a stack of the program's own, CPUs of its own, a real-time
+ * priority.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/sched.h"
+#include "os/call.h"
+#include "os/stack.h"
+#include "posix/begin.h"
+#include "posix/deadline.h"
+#include "posix/delivery.h"
+#include "posix/interrupt.h"
+#include "posix/lot.h"
+#include "posix/quiet.h"
+#include "posix/region.h"
+
+/* --- what is asked for --- */
+
+static bool own_stack(const pthread_attr_t *attr)
+{
+	void *address;
+	size_t size;
+
+	return pthread_attr_getstack(attr, &address, &size) == 0 &&
+	       (uintptr_t)address + size != 0;
+}
+
+static bool own_cpus(const pthread_attr_t *attr)
+{
+	cpu_set_t set;
+
+	if (pthread_attr_getaffinity_np(attr, sizeof set, &set) != 0)
+		return true;
+	return CPU_COUNT(&set) < CPU_SETSIZE;
+}
+
+static bool own_priority(const pthread_attr_t *attr)
+{
+	int inherit = PTHREAD_INHERIT_SCHED, policy = SCHED_OTHER;
+
+	pthread_attr_getinheritsched(attr, &inherit);
+	pthread_attr_getschedpolicy(attr, &policy);
+	return inherit == PTHREAD_EXPLICIT_SCHED && policy != SCHED_OTHER;
+}
+
+static bool may_be_fiber(const pthread_attr_t *attr)
+{
+	return !own_stack(attr) && !own_cpus(attr) && !own_priority(attr);
+}
+
+static size_t default_size(void)
+{
+	pthread_attr_t attr;
+	size_t size = 0;
+
+	if (pthread_getattr_default_np(&attr) == 0) {
+		pthread_attr_getstacksize(&attr, &size);
+		pthread_attr_destroy(&attr);
+	}
+	return size;
+}
+
+/* A size that was not asked for may be lowered. */
+static size_t stack_size(const pthread_attr_t *attr)
+{
+	size_t size = 0, most = wf_begin_stack(), usual = default_size();
+
+	pthread_attr_getstacksize(attr, &size);
+	if (size == usual && most && most < size)
+		size = most;
+	return size < WF_STACK_MAX / 2 ? size : WF_STACK_MAX / 2;
+}
+
+static uint64_t caller_mask(const struct wf_quiet *quiet)
+{
+	struct wf_identity *me = identity_self();
+
+	return me ? me->mask : quiet->old;
+}
+
+static uint64_t mask_of(const pthread_attr_t *attr, uint64_t inherited)
+{
+	sigset_t set;
+	uint64_t mask;
+
+	if (pthread_attr_getsigmask_np(attr, &set) != 0)
+		return inherited;
+	memcpy(&mask, &set, sizeof mask);
+	return mask;
+}
+
+static struct wf_thread described(const pthread_attr_t *attr,
+				  uint64_t inherited)
+{
+	int detach = PTHREAD_CREATE_JOINABLE;
+	size_t guard = 0;
+
+	pthread_attr_getdetachstate(attr, &detach);
+	pthread_attr_getguardsize(attr, &guard);
+	return (struct wf_thread){
+		.stack_size = stack_size(attr),
+		.guard_size = guard,
+		.detached = detach == PTHREAD_CREATE_DETACHED,
+		.mask = mask_of(attr, inherited),
+	};
+}
+
+/* --- create --- */
+
+static int create(struct wf_identity **made, const pthread_attr_t *attr,
+		  wf_start start, void *arg)
+{
+	struct wf_thread thread;
+	struct wf_quiet quiet;
+	int r;
+
+	quiet_begin(&quiet);
+	r = wf_begin();
+	if (r == 0) {
+		thread = described(attr, caller_mask(&quiet));
+		thread.start = start;
+		thread.arg = arg;
+		r = wf_identity_start(&thread, made);
+	}
+	quiet_end(&quiet);
+	return r == -ENOMEM || r == -EMFILE ? -EAGAIN : r;
+}
+
+static int create_as(pthread_t *thread, const pthread_attr_t *attr,
+		     wf_start start, void *arg)
+{
+	struct wf_identity *made;
+	int r;
+
+	if (!may_be_fiber(attr))
+		return libc(pthread_create)(thread, attr, start, arg);
+	r = create(&made, attr, start, arg);
+	if (r == 0)
+		*thread = made->thread;
+	return -r;
+}
+
+WF_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+			   void *(*start)(void *), void *arg)
+{
+	pthread_attr_t usual;
+	int r;
+
+	if (libc_alone())
+		return libc(pthread_create)(thread, attr, start, arg);
+	if (attr)
+		return create_as(thread, attr, start, arg);
+	r = pthread_getattr_default_np(&usual);
+	if (r)
+		return r;
+	r = create_as(thread, &usual, start, arg);
+	pthread_attr_destroy(&usual);
+	return r;
+}
+
+/* --- join and detach --- */
+
+static struct wf_identity *myself(void)
+{
+	struct weft_fiber *f = wf_self_place()->born;
+
+	return f ? identity_of(f) : NULL;
+}
+
+/* Whether to wait for it would be to wait for the caller. */
+static bool waits_for(struct wf_identity *id, const struct wf_identity *me)
+{
+	for (int i = 0; id && i < 64; i++) {
+		if (id == me)
+			return true;
+		id = atom_load_rlx(&id->awaited);
+	}
+	return false;
+}
+
+static int sleep_for_end(struct wf_identity *id, struct wf_identity *me,
+			 weft_time deadline)
+{
+	int r;
+
+	if (me)
+		atom_store_rlx(&me->awaited, id);
+	r = wf_lot_wait(&id->state, WF_THREAD_LIVE, "join", deadline, true);
+	if (me)
+		atom_store_rlx(&me->awaited, NULL);
+	return r;
+}
+
+static int await_end(struct wf_identity *id, weft_time deadline)
+{
+	struct wf_identity *me = myself();
+	int r = 0;
+
+	/* acquire [thread-end] */
+	while (atom_load_acq(&id->state) == WF_THREAD_LIVE) {
+		if (r == -ETIMEDOUT)
+			return r;
+		r = sleep_for_end(id, me, deadline);
+		if (r == -EINTR)
+			wf_interrupted();
+	}
+	return 0;
+}
+
+/* Whoever takes what has ended puts it into the pool. */
+static bool claim(struct wf_identity *id, void **result)
+{
+	uint32_t ended = WF_THREAD_ENDED;
+	struct wf_quiet quiet;
+
+	if (result)
+		*result = id->result;
+	/* acquire [thread-end] */
+	if (!atom_cas_ar(&id->state, &ended, WF_THREAD_GONE))
+		return false;
+	quiet_begin(&quiet);
+	wf_identity_put(id);
+	quiet_end(&quiet);
+	return true;
+}
+
+static int join(struct wf_identity *id, void **result, weft_time deadline)
+{
+	int r;
+
+	wf_cancellation_point();
+	if (waits_for(id, myself()))
+		return EDEADLK;
+	if (atom_load_rlx(&id->state) == WF_THREAD_DETACHED)
+		return EINVAL;
+	r = await_end(id, deadline);
+	if (r < 0)
+		return -r;
+	return claim(id, result) ? 0 : EINVAL;
+}
+
+WF_HOOK int pthread_join(pthread_t thread, void **result)
+{
+	struct wf_identity *id = wf_identity_find(thread);
+
+	return id ? join(id, result, WEFT_FOREVER)
+		  : REGION(pthread_join, thread, result);
+}
+
+WF_HOOK int pthread_tryjoin_np(pthread_t thread, void **result)
+{
+	struct wf_identity *id = wf_identity_find(thread);
+
+	if (!id)
+		return libc(pthread_tryjoin_np)(thread, result);
+	if (id == myself())
+		return EDEADLK;
+	/* acquire [thread-end] */
+	switch (atom_load_acq(&id->state)) {
+	case WF_THREAD_LIVE:
+		return EBUSY;
+	case WF_THREAD_ENDED:
+		return claim(id, result) ? 0 : EINVAL;
+	default:
+		return EINVAL;
+	}
+}
+
+WF_HOOK int pthread_clockjoin_np(pthread_t thread, void **result,
+				 clockid_t clock, const struct timespec *until)
+{
+	struct wf_identity *id = wf_identity_find(thread);
+	weft_time deadline;
+	int r;
+
+	if (!id)
+		return REGION(pthread_clockjoin_np, thread, result, clock,
+			      until);
+	if (wf_deadline_at(clock, until, &deadline) < 0)
+		return EINVAL;
+	do
+		r = join(id, result, deadline);
+	while (r == ETIMEDOUT && !wf_deadline_reached(clock, until));
+	return r;
+}
+
+WF_HOOK int pthread_timedjoin_np(pthread_t thread, void **result,
+				 const struct timespec *until)
+{
+	return pthread_clockjoin_np(thread, result, CLOCK_REALTIME, until);
+}
+
+WF_HOOK int pthread_detach(pthread_t thread)
+{
+	struct wf_identity *id = wf_identity_find(thread);
+	uint32_t live = WF_THREAD_LIVE;
+
+	if (!id)
+		return libc(pthread_detach)(thread);
+	/* acquire [thread-end] where it fails */
+	if (atom_cas_ar(&id->state, &live, WF_THREAD_DETACHED))
+		return 0;
+	return live == WF_THREAD_ENDED && claim(id, NULL) ? 0 : EINVAL;
+}
+
+/* --- exit --- */
+
+/*
+ * When main() leaves by pthread_exit(), the process goes on until its last
+ * thread ends.  libc would wait for threads that are ours as well.
+ */
+static _Atomic uint32_t last_gone;
+
+static void note_last(void)
+{
+	atom_store_rlx(&last_gone, 1);
+	wf_lot_wake(&last_gone, UINT32_MAX);
+}
+
+static bool any_left(void)
+{
+	struct wf_identity_counts counts;
+
+	wf_identity_count(&counts);
+	return counts.live;
+}
+
+static void *end_process(void *thread)
+{
+	libc(pthread_join)(*(pthread_t *)thread, NULL);
+	while (any_left()) {
+		atom_store_rlx(&last_gone, 0);
+		if (any_left())
+			wf_lot_wait(&last_gone, 0, "exit", WEFT_FOREVER, false);
+	}
+	exit(0);
+}
+
+static void leave_main(void)
+{
+	static pthread_t main_thread;
+	pthread_t reaper;
+
+	main_thread = pthread_self();
+	wf_identity_at_last = note_last;
+	if (libc(pthread_create)(&reaper, NULL, end_process, &main_thread) == 0)
+		libc(pthread_detach)(reaper);
+}
+
+static _Noreturn void leave(void *result)
+{
+	struct wf_identity *me = myself();
+
+	if (me)
+		me->result = result;
+	else if (wf_begun() && wf_call(gettid) == wf_call(getpid))
+		leave_main();
+	libc(pthread_exit)(result);
+	__builtin_unreachable();
+}
+
+WF_HOOK void pthread_exit(void *result)
+{
+	leave(result);
+}
+
+/* --- cancel --- */
+
+static bool ended(struct wf_identity *id)
+{
+	uint32_t state = atom_load_rlx(&id->state);
+
+	return state == WF_THREAD_ENDED || state == WF_THREAD_GONE;
+}
+
+/* In a region libc waits for the signal that it uses for this. */
+static void cancel(struct wf_identity *id)
+{
+	atom_or_rlx(libc_cancel(id->thread), WF_CANCEL_ASKED);
+	spin_lock(&id->signals);
+	if (id->regions)
+		wf_call(tgkill, wf_call(getpid),
+			atom_load_rlx(&id->fiber->carrier->tid), LIBC_CANCEL);
+	spin_unlock(&id->signals);
+	weft_cancel(id->fiber);
+}
+
+WF_HOOK int pthread_cancel(pthread_t thread)
+{
+	struct wf_identity *id = wf_identity_find(thread);
+	struct wf_quiet quiet;
+
+	if (!id || atom_load_rlx(&id->promoted))
+		return libc(pthread_cancel)(thread);
+	if (ended(id))
+		return 0;
+	quiet_begin(&quiet);
+	cancel(id);
+	quiet_end(&quiet);
+	return 0;
+}
+
+/* --- C11 --- */
+
+static int as_thrd(int error)
+{
+	switch (error) {
+	case 0:
+		return thrd_success;
+	case ENOMEM:
+		return thrd_nomem;
+	case EBUSY:
+		return thrd_busy;
+	case ETIMEDOUT:
+		return thrd_timedout;
+	default:
+		return thrd_error;
+	}
+}
+
+struct c11_start {
+	thrd_start_t start;
+	void *arg;
+};
+
+static void *start_c11(void *arg)
+{
+	struct c11_start s = *(struct c11_start *)arg;
+
+	free(arg);
+	return (void *)(intptr_t)s.start(s.arg);
+}
+
+WF_HOOK int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
+{
+	struct c11_start *s;
+	int r;
+
+	if (libc_alone())
+		return libc(thrd_create)(thread, start, arg);
+	s = malloc(sizeof *s);
+	if (!s)
+		return thrd_nomem;
+	*s = (struct c11_start){start, arg};
+	r = pthread_create(thread, NULL, start_c11, s);
+	if (r)
+		free(s);
+	return as_thrd(r);
+}
+
+WF_HOOK int thrd_join(thrd_t thread, int *result)
+{
+	void *value;
+	int r = pthread_join(thread, &value);
+
+	if (r == 0 && result)
+		*result = (int)(intptr_t)value;
+	return as_thrd(r);
+}
+
+WF_HOOK int thrd_detach(thrd_t thread)
+{
+	return as_thrd(pthread_detach(thread));
+}
+
+WF_HOOK void thrd_exit(int result)
+{
+	leave((void *)(intptr_t)result);
+}
+
+/* --- letting others run --- */
+
+WF_HOOK int sched_yield(void)
+{
+	struct weft_fiber *f = wf_self();
+
+	if (!identity_hooked())
+		return (int)wf_call(sched_yield);
+	wf_sched_yield(f);
+	return 0;
+}
+
+WF_HOOK void thrd_yield(void)
+{
+	sched_yield();
+}
