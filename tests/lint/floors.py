@@ -38,7 +38,7 @@ HOUSE = [
     {"posix": "names libc under quiet deadline lot key identity delivery interrupt region begin"
               " mutex cond rwlock sem barrier spin once c11 key thread signal descriptor"
               " transfer socket poll sleep stdio resolve process setid futex launch"
-              " table start launcher"},
+              " table start elf command preload launcher"},
 ]
 
 # Functions longer than LONGEST lines: "path:function": "why".
