@@ -1,22 +1,26 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# demo.sh - two of the examples under load, and what that takes.
+# demo.sh - three of the examples under load, and what that takes.
 #
 #	sh examples/demo.sh
 #
 # Installs what is missing (on Debian, as root or with sudo; says what, before),
 # builds into build/, drives `httpd` with wrk and `echo` with the load program of
-# tests/bench, and prints a table.  Takes less than a minute after the build,
-# and ends all that it has started.
+# tests/bench, and prints a table.  Then `pthread_echo`, which knows nothing of
+# weft, on threads and on fibers.  Takes less than a minute after the build, and
+# ends all that it has started.
 set -eu
 cd "$(dirname "$0")/.."
 
 seconds=5
 web_connections=1000
 echo_connections=10000
+thread_connections=2000
 build=build
 server=
+load=
+under= # words before a server's command
 
 die() {
 	printf 'demo: %s\n' "$*" >&2
@@ -25,7 +29,9 @@ die() {
 
 clean_up() {
 	trap '' HUP INT PIPE TERM
-	[ -z "$server" ] || kill -KILL "$server" 2>/dev/null || :
+	for started in $server $load; do
+		kill -KILL "$started" 2>/dev/null || :
+	done
 	wait
 	rm -rf "$tmp"
 }
@@ -49,6 +55,9 @@ build() {
 	quietly "cmake" cmake -S . -B "$build" "$@"
 	quietly "the build" cmake --build "$build" --parallel "$(nproc)" \
 		--target httpd echo bench_load
+	! cmake --build "$build" --target help | grep -w weft_cli >/dev/null ||
+		quietly "the build" cmake --build "$build" \
+			--parallel "$(nproc)" --target pthread_echo weft_cli
 }
 
 # As many connections as descriptors allow, in the server as in the client.
@@ -72,7 +81,9 @@ field() {
 start() {
 	name=$1
 	shift
-	"$build/examples/$name" "$@" 127.0.0.1:0 >"$tmp/$name" 2>&1 &
+	: >"$tmp/$name"
+	# shellcheck disable=SC2086 # they are words
+	$under "$build/examples/$name" "$@" 127.0.0.1:0 >"$tmp/$name" 2>&1 &
 	server=$!
 	tries=100
 	until grep -q '^listening on ' "$tmp/$name"; do
@@ -165,8 +176,67 @@ print_table() {
 	done
 	row "threads" "$web_threads" "$threads"
 	row "memory per connection" "$web_memory" "$memory"
+}
+
+# KiB that all threads of the system have in the kernel.
+kernel_stacks() {
+	sed -n 's/^KernelStack:[[:space:]]*\([0-9]*\).*/\1/p' /proc/meminfo
+}
+
+# each KiB: so much for a connection.
+each() {
+	awk "BEGIN { printf \"%.1f KiB\", $1 / $thread_connections }"
+}
+
+# drive_threads HOW: a column of the second table, in $tmp/HOW.
+drive_threads() {
+	echo "pthread_echo on $1: load, $thread_connections connections, 3 s"
+	stacks=$(kernel_stacks)
+	start pthread_echo
+	"$build/tests/bench/load" -c $thread_connections -d 3 "$address" \
+		>"$tmp/load" 2>"$tmp/err" &
+	load=$!
+	sleep 2 # all are connected: weigh it in the middle
+	weigh $thread_connections
+	stacks=$(($(kernel_stacks) - stacks))
+	wait "$load" || die "load: $(cat "$tmp/err" "$tmp/load")"
+	load=
+	stop
+	{
+		echo "on $1"
+		awk '$1 == "rate" { printf "%.0f\n", $2 }' "$tmp/load"
+		for percent in 50 99; do
+			echo_latency $percent && echo
+		done
+		echo "$threads"
+		each $((peak - resident)) && echo
+		each $stacks && echo
+	} >"$tmp/$1"
+}
+
+show_threads() {
 	echo
-	echo "$(nproc) CPUs, which servers and clients share."
+	if [ ! -x "$build/weft" ]; then
+		echo "Unchanged programs do not run on fibers on this machine."
+		return
+	fi
+	drive_threads threads
+	under="$build/weft --workers 2"
+	drive_threads fibers
+	cat >"$tmp/rows" <<-END
+		pthread_echo, unchanged
+		requests per second
+		latency, 50 %
+		latency, 99 %
+		threads
+		memory per connection
+		the kernel's stack of it
+	END
+	echo
+	paste "$tmp/rows" "$tmp/threads" "$tmp/fibers" |
+		while IFS=$(printf '\t') read -r what threads fibers; do
+			row "$what" "$threads" "$fibers"
+		done
 }
 
 tmp=$(mktemp -d)
@@ -181,3 +251,6 @@ fit_connections
 drive_httpd
 drive_echo
 print_table
+show_threads
+echo
+echo "$(nproc) CPUs, which servers and clients share."
