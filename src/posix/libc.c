@@ -93,7 +93,8 @@ static void find(void)
 	wf_libc.cancel_at = offset_of("_thread_db_pthread_cancelhandling");
 	wf_libc.self_at = (intptr_t)wf_self_place() - (intptr_t)pthread_self();
 	wf_libc.disabled = disabled();
-	wf_libc.found = true;
+	/* What is in .preinit_array comes before libc has its environment. */
+	wf_libc.found = environ != NULL;
 }
 
 /* At load, at the latest: there is one thread. */

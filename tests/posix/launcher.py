@@ -22,6 +22,7 @@ import tempfile
 import unittest
 
 OPTIONS = None
+THREADS = pathlib.Path(__file__).resolve().parents[1] / "package" / "threads.c"
 LIBRARY = "libweft_posix.so"
 LIMIT = 60  # seconds that any one program may take
 NOBODY = 65534
@@ -674,6 +675,37 @@ class Library(Launcher):
         seen = self.seen(self.run_weft(launcher, weft, sys.executable, "-c",
                                        LOOK))
         self.assertEqual(seen["environment"]["LD_PRELOAD"], str(library))
+
+
+class Threads(unittest.TestCase):
+    """The launcher as it was built, with the library that it is for."""
+
+    # Something of a sanitizer's runs before libc is ready.
+    EARLY = """
+        #include <pthread.h>
+        static pthread_key_t key;
+        static void early(void) { pthread_key_create(&key, NULL); }
+        __attribute__((section(".preinit_array"), used))
+        static void (*const first)(void) = early;
+    """
+
+    def count(self, program, **environment):
+        """How many threads of its fifty and one the kernel knows."""
+        done = subprocess.run(
+            [OPTIONS.weft, program], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, **environment}, timeout=LIMIT)
+        self.assertRegex(done.stdout,
+                         r"\A50 threads, \d+ known to the kernel$")
+        self.assertEqual(done.returncode, 0)
+        return int(done.stdout.split()[2])
+
+    def test_they_stay_threads_if_it_is_disabled(self):
+        program = compile_c("", "threads", "-pthread", THREADS)
+        self.assertEqual(self.count(program, WEFT_DISABLE="1"), 51)
+
+    def test_that_is_known_however_early_it_is_asked(self):
+        program = compile_c(self.EARLY, "early", "-pthread", THREADS)
+        self.assertEqual(self.count(program, WEFT_DISABLE="1"), 51)
 
 
 def main():
