@@ -78,7 +78,7 @@ struct wf_identity {
 	void *robust_list;             /* constant: for the kernel */
 	const void *stack;             /* constant: guard included */
 	size_t stack_size, guard_size; /* constant */
-};
+} WF_ALIGNED(WF_CACHE_LINE);
 
 static inline struct wf_identity *identity_of(struct weft_fiber *f)
 {
