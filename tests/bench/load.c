@@ -20,7 +20,8 @@
  * Every connection has had one reply before the load begins, so that a server
  * which has not yet accepted them all is not measured.
  *
- * Links nothing but libc.
+ * By which way the bytes go there is in way.h.  Links nothing but libc, and
+ * OpenSSL for --tls if it is there.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -38,6 +39,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "way.h"
 
 #define CHUNK         (64UL << 10) /* most bytes sent or received in a call */
 #define HEAD_MAX      4095UL       /* longest header of an HTTP reply */
@@ -57,15 +59,18 @@ static struct {
 	double rate; /* requests a second in all; 0 is a closed loop */
 	const char *path;
 	const char *address;
+	const char *behind; /* a SOCKS5 proxy */
+	const struct way *way;
 	pid_t pid;
 	bool spin, blocking, idle;
 } opt = {
+	.way = &way_straight,
 	.duration = 5 * BENCH_SECOND,
 	.warmup = BENCH_SECOND / 2,
 	.bytes = 64, /* connections: set by check_options() */
 };
 
-static struct {
+struct target {
 	union {
 		struct sockaddr any;
 		struct sockaddr_in in;
@@ -73,16 +78,18 @@ static struct {
 		struct sockaddr_storage room;
 	};
 	socklen_t len;
-} target;
+};
+
+static struct target target;
 
 /*
  * A connection and the one request which may be under way on it.  It is under
  * way from begin() until received == expected.
  */
 struct conn {
-	int fd;
+	struct line line;
 	uint32_t index;
-	bool connecting;
+	bool connecting, opening;
 	bool watching_out; /* epoll watches for room to send, too */
 	uint64_t request;  /* how many have begun */
 	uint64_t due;      /* when this one should have been sent, ns */
@@ -212,7 +219,7 @@ static void watch(struct conn *c, int op, uint32_t events)
 {
 	struct epoll_event ev = {.events = events, .data.ptr = c};
 
-	if (epoll_ctl(epfd, op, c->fd, &ev) < 0)
+	if (epoll_ctl(epfd, op, c->line.fd, &ev) < 0)
 		bench_die("epoll_ctl: %s", strerror(errno));
 	c->watching_out = events & EPOLLOUT;
 }
@@ -230,7 +237,7 @@ static void push(struct conn *c)
 		size_t n = left < CHUNK ? left : CHUNK;
 		const char *from = opt.path ? http_request + c->sent
 					    : echo_bytes(c, c->sent, n);
-		ssize_t r = send(c->fd, from, n, MSG_NOSIGNAL);
+		ssize_t r = opt.way->send(&c->line, from, n);
 
 		if (r < 0 && passing())
 			break;
@@ -311,7 +318,7 @@ static bool pull(struct conn *c)
 
 	if (!opt.path && under_way(c) && c->expected - c->received < CHUNK)
 		want = c->expected - c->received;
-	n = recv(c->fd, buffer, want, 0);
+	n = opt.way->recv(&c->line, buffer, want);
 	if (n < 0 && passing())
 		return false;
 	if (n < 0)
@@ -404,8 +411,9 @@ static void choose_source(const struct conn *c)
 	if (!nth || target.any.sa_family != AF_INET ||
 	    target.in.sin_addr.s_addr != htonl(INADDR_LOOPBACK))
 		return;
-	setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
-	if (bind(c->fd, (struct sockaddr *)&source, sizeof(source)) < 0)
+	setsockopt(c->line.fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
+		   sizeof(on));
+	if (bind(c->line.fd, (struct sockaddr *)&source, sizeof(source)) < 0)
 		bench_die("bind: %s", strerror(errno));
 }
 
@@ -420,16 +428,28 @@ static int open_socket(int flags)
 	return fd;
 }
 
+/* Go on with what comes before the first request. */
+static void advance(struct conn *c)
+{
+	uint32_t events = opt.way->open(&c->line);
+
+	c->opening = events != 0;
+	if (c->opening)
+		watch(c, EPOLL_CTL_MOD, events);
+	else
+		begin(c, bench_now());
+}
+
 static void established(struct conn *c)
 {
 	int error = 0;
 	socklen_t len = sizeof(error);
 
-	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	getsockopt(c->line.fd, SOL_SOCKET, SO_ERROR, &error, &len);
 	if (error)
 		bench_die("%s: %s", opt.address, strerror(error));
 	c->connecting = false;
-	begin(c, bench_now());
+	advance(c);
 }
 
 /*
@@ -440,13 +460,17 @@ static void connect_one(struct conn *c)
 {
 	bool wait = opt.blocking || target.any.sa_family == AF_UNIX;
 
-	c->fd = open_socket(wait ? 0 : SOCK_NONBLOCK);
+	c->line.fd = open_socket(wait ? 0 : SOCK_NONBLOCK);
 	choose_source(c);
-	if (connect(c->fd, &target.any, target.len) < 0 && errno != EINPROGRESS)
+	if (connect(c->line.fd, &target.any, target.len) < 0 &&
+	    errno != EINPROGRESS)
 		bench_die("%s: %s", opt.address, strerror(errno));
-	if (opt.blocking)
+	if (opt.blocking) {
+		while (opt.way->open(&c->line) && !stopped)
+			;
 		return;
-	if (wait && fcntl(c->fd, F_SETFL, O_NONBLOCK) < 0)
+	}
+	if (wait && fcntl(c->line.fd, F_SETFL, O_NONBLOCK) < 0)
 		bench_die("%s: %s", opt.address, strerror(errno));
 	c->connecting = true;
 	watch(c, EPOLL_CTL_ADD, EPOLLOUT);
@@ -472,6 +496,10 @@ static bool ready(struct conn *c, uint32_t events)
 {
 	if (c->connecting) {
 		established(c);
+		return false;
+	}
+	if (c->opening) {
+		advance(c);
 		return false;
 	}
 	if (events & EPOLLOUT)
@@ -647,6 +675,9 @@ static void usage(FILE *to)
 		"  --rate R        R requests a second in all, each measured\n"
 		"                  from when it was due; default: closed loop\n"
 		"  --http PATH     GET PATH instead of echo\n"
+		"  --socks SERVER  ADDRESS is a SOCKS5 proxy, which is to\n"
+		"                  connect to SERVER, of IPv4\n"
+		"  --tls           in TLS, whatever the certificate\n"
 		"  --pid PID       the server's process: print its CPU time\n"
 		"                  per request\n"
 		"  --cpu N         run on that CPU\n"
@@ -657,7 +688,16 @@ static void usage(FILE *to)
 		program_invocation_short_name);
 }
 
-enum { RATE = 256, HTTP, PID, CPU, SPIN, BLOCKING, IDLE };
+enum { RATE = 256, HTTP, SOCKS, TLS, PID, CPU, SPIN, BLOCKING, IDLE };
+
+static void use_tls(void)
+{
+#ifdef LOAD_TLS
+	opt.way = &way_tls;
+#else
+	bench_die("--tls: built without OpenSSL");
+#endif
+}
 
 static void set_option(int c)
 {
@@ -681,6 +721,13 @@ static void set_option(int c)
 		break;
 	case HTTP:
 		opt.path = optarg;
+		break;
+	case SOCKS:
+		opt.way = &way_socks;
+		opt.behind = optarg;
+		break;
+	case TLS:
+		use_tls();
 		break;
 	case PID:
 		opt.pid = (pid_t)bench_number("--pid", optarg, 1, 1 << 30);
@@ -711,6 +758,8 @@ static void parse_options(int argc, char **argv)
 	static const struct option options[] = {
 		{"rate", required_argument, NULL, RATE},
 		{"http", required_argument, NULL, HTTP},
+		{"socks", required_argument, NULL, SOCKS},
+		{"tls", no_argument, NULL, TLS},
 		{"pid", required_argument, NULL, PID},
 		{"cpu", required_argument, NULL, CPU},
 		{"spin", no_argument, NULL, SPIN},
@@ -743,37 +792,46 @@ static void check_options(void)
 		bench_die("--pid %d: no such process", opt.pid);
 }
 
-static void parse_unix(const char *path)
+static void parse_unix(struct target *t, const char *path)
 {
-	if (strlen(path) >= sizeof(target.un.sun_path))
+	if (strlen(path) >= sizeof(t->un.sun_path))
 		bench_die("%s: path too long", path);
-	target.un.sun_family = AF_UNIX;
-	strcpy(target.un.sun_path, path);
-	target.len = sizeof(target.un);
+	t->un.sun_family = AF_UNIX;
+	strcpy(t->un.sun_path, path);
+	t->len = sizeof(t->un);
 }
 
-static void parse_address(void)
+static void parse_address(struct target *t, const char *address)
 {
 	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
 				 .ai_socktype = SOCK_STREAM},
 			*found;
 	char host[64] = "";
-	const char *port = strrchr(opt.address, ':');
-	bool bracket = opt.address[0] == '[';
+	const char *port = strrchr(address, ':');
+	bool bracket = address[0] == '[';
 
-	if (strncmp(opt.address, "unix:", 5) == 0) {
-		parse_unix(opt.address + 5);
+	if (strncmp(address, "unix:", 5) == 0) {
+		parse_unix(t, address + 5);
 		return;
 	}
-	if (port && (size_t)(port - opt.address) < sizeof(host))
-		memcpy(host, opt.address + bracket,
-		       (size_t)(port - opt.address) - 2 * bracket);
+	if (port && (size_t)(port - address) < sizeof(host))
+		memcpy(host, address + bracket,
+		       (size_t)(port - address) - 2 * bracket);
 	if (!port || getaddrinfo(host, port + 1, &hints, &found) != 0)
-		bench_die("%s: not a numeric HOST:PORT or unix:/path",
-			  opt.address);
-	memcpy(&target.any, found->ai_addr, found->ai_addrlen);
-	target.len = found->ai_addrlen;
+		bench_die("%s: not a numeric HOST:PORT or unix:/path", address);
+	memcpy(&t->any, found->ai_addr, found->ai_addrlen);
+	t->len = found->ai_addrlen;
 	freeaddrinfo(found);
+}
+
+static void parse_behind(void)
+{
+	struct target behind;
+
+	parse_address(&behind, opt.behind);
+	if (behind.any.sa_family != AF_INET)
+		bench_die("--socks %s: not of IPv4", opt.behind);
+	way_socks_target(&behind.in);
 }
 
 /* As many descriptors as we may have. */
@@ -833,7 +891,9 @@ int main(int argc, char **argv)
 {
 	parse_options(argc, argv);
 	check_options();
-	parse_address();
+	parse_address(&target, opt.address);
+	if (opt.behind)
+		parse_behind();
 	raise_limit();
 	prepare_request();
 	make_conns();
