@@ -230,6 +230,8 @@ static void make_and_use(const char *name, int kind)
 	MUST(pthread_rwlock_init(&l, &attr));
 	SEE_ERROR(pthread_rwlockattr_setkind_np(&attr, 77));
 	SEE_ERROR(pthread_rwlockattr_setpshared(&attr, 77));
+	MUST(pthread_rwlockattr_getpshared(&attr, &got));
+	EXPECT(got == PTHREAD_PROCESS_PRIVATE);
 	MUST(pthread_rwlockattr_destroy(&attr));
 	use(name, &l, kind);
 }

@@ -68,6 +68,8 @@ static void policies(void)
 	show_policy("of another", thread);
 	SEE_ERROR(pthread_setschedparam(thread, SCHED_OTHER, &wrong));
 	SEE_ERROR(pthread_setschedparam(thread, 77, &wrong));
+	SEE_ERROR(pthread_setschedprio(thread, 0));
+	SEE_ERROR(pthread_setschedprio(thread, 1000));
 	sem_post(&go_on);
 	join(thread);
 	thread = start(batches, NULL);
@@ -96,6 +98,7 @@ static void by_attribute(void)
 	MUST(pthread_attr_getinheritsched(&attr, &inherit));
 	MUST(pthread_attr_getscope(&attr, &scope));
 	MUST(pthread_attr_getschedpolicy(&attr, &policy));
+	MUST(pthread_attr_getschedparam(&attr, &param));
 	see("inherits %d, system scope %d, %s",
 	    inherit == PTHREAD_INHERIT_SCHED, scope == PTHREAD_SCOPE_SYSTEM,
 	    policy_name(policy));
@@ -148,6 +151,26 @@ static void *moves(void *arg)
 	return arg;
 }
 
+/* The same by the older calls, which mean the thread that calls. */
+static void *by_number(void *arg)
+{
+	struct sched_param param = {.sched_priority = 0};
+	cpu_set_t one = first_of_process(), now;
+	struct timespec slice;
+
+	SEE_ERRNO(sched_setaffinity(0, sizeof(one), &one));
+	MUST_ERRNO(sched_getaffinity(0, sizeof(now), &now));
+	see("itself on one: %d", CPU_EQUAL(&one, &now));
+	SEE_ERRNO(sched_setscheduler(0, SCHED_BATCH, &param));
+	see("now %s", policy_name(sched_getscheduler(0)));
+	SEE_ERRNO(sched_setparam(0, &param));
+	SEE_ERRNO(sched_getparam(0, &param));
+	SEE_ERRNO(sched_rr_get_interval(0, &slice));
+	sem_wait(&go_on);
+	see("still %s", policy_name(sched_getscheduler(0)));
+	return arg;
+}
+
 static void processors(void)
 {
 	pthread_t thread = start(waits_unheard, NULL);
@@ -160,9 +183,14 @@ static void processors(void)
 	sem_post(&go_on);
 	join(thread);
 	join(start(moves, NULL));
+	thread = start(by_number, NULL);
+	sem_post(&go_on);
+	join(thread);
 	see("main is not moved: %d", same_as_process(pthread_self()));
 	MUST(pthread_attr_init(&attr));
 	MUST(pthread_attr_setaffinity_np(&attr, sizeof(one), &one));
+	MUST(pthread_attr_getaffinity_np(&attr, sizeof(none), &none));
+	EXPECT(CPU_EQUAL(&one, &none));
 	MUST(pthread_create(&thread, &attr, moves, NULL));
 	join(thread);
 	MUST(pthread_attr_destroy(&attr));
@@ -237,5 +265,7 @@ int main(void)
 	processors();
 	clocks();
 	turns();
+	MUST(pthread_setconcurrency(4));
+	see("concurrency %d", pthread_getconcurrency());
 	return 0;
 }
