@@ -45,6 +45,14 @@ static inline void list_push(struct wf_list *l, struct wf_link *n)
 	l->tail = n;
 }
 
+static inline void list_push_first(struct wf_list *l, struct wf_link *n)
+{
+	n->prev = NULL;
+	n->next = l->head;
+	*(l->head ? &l->head->prev : &l->tail) = n;
+	l->head = n;
+}
+
 /*
  * Unlink n.  False, and nothing done, if n is in no list: so of two who race
  * to take a waiter off its queue, under the queue's lock, exactly one wins.

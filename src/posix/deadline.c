@@ -64,3 +64,24 @@ bool wf_deadline_reached(clockid_t clock, const struct timespec *ts)
 	return now.tv_sec > ts->tv_sec ||
 	       (now.tv_sec == ts->tv_sec && now.tv_nsec >= ts->tv_nsec);
 }
+
+bool wf_limit_valid(clockid_t clock, const struct timespec *ts)
+{
+	return limit_clock(clock) && valid(ts);
+}
+
+int wf_limit_begin(struct wf_limit *l, clockid_t clock,
+		   const struct timespec *ts)
+{
+	*l = (struct wf_limit){.clock = clock, .ts = ts};
+	if (!limit_clock(clock))
+		return -EINVAL;
+	return wf_deadline_at(clock, ts, &l->deadline);
+}
+
+bool wf_limit_over(struct wf_limit *l)
+{
+	return l->clock == CLOCK_MONOTONIC ||
+	       wf_deadline_reached(l->clock, l->ts) ||
+	       wf_deadline_at(l->clock, l->ts, &l->deadline) < 0;
+}

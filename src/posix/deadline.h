@@ -26,4 +26,27 @@ int wf_deadline_in(const struct timespec *ts, weft_time *deadline);
  */
 bool wf_deadline_reached(clockid_t clock, const struct timespec *ts);
 
+/* A time until which a call waits, on a clock that may be set meanwhile. */
+struct wf_limit {
+	clockid_t clock;
+	const struct timespec *ts; /* NULL: none */
+	weft_time deadline;
+};
+
+/* Whether calls take a time of that clock. */
+static inline bool limit_clock(clockid_t clock)
+{
+	return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC;
+}
+
+/* Whether both are what calls take. */
+bool wf_limit_valid(clockid_t clock, const struct timespec *ts);
+
+/* Errors: -EINVAL they are not valid. */
+int wf_limit_begin(struct wf_limit *l, clockid_t clock,
+		   const struct timespec *ts);
+
+/* The deadline has passed; if false, the call goes on until the new one. */
+bool wf_limit_over(struct wf_limit *l);
+
 #endif

@@ -15,7 +15,6 @@
 
 #define BUCKET_BITS 10
 #define BUCKETS     (1u << BUCKET_BITS)
-#define ANY         UINT32_MAX
 
 struct bucket {
 	struct wf_spin lock;
@@ -29,6 +28,8 @@ struct sleeper {
 	const void *address;
 	uint32_t bits;
 	bool linked;
+	bool first; /* goes ahead of those who wait already */
+	bool given; /* written by who claims it */
 };
 
 static struct bucket buckets[BUCKETS];
@@ -48,7 +49,10 @@ static struct sleeper *sleeper_of(struct wf_link *link)
 
 static void enlist(struct bucket *b, struct sleeper *s)
 {
-	list_push(&b->sleepers, &s->node.link);
+	if (unlikely(s->first))
+		list_push_first(&b->sleepers, &s->node.link);
+	else
+		list_push(&b->sleepers, &s->node.link);
 	atom_store_rlx(&s->bucket, b);
 	s->linked = true;
 }
@@ -140,13 +144,11 @@ static void sleeper_begin(struct sleeper *s, struct weft_fiber *me,
 /* The last bits of sleep: claimed already, and to be fired in a moment. */
 static int outcome(struct sleeper *s, int r)
 {
-	if (r >= 0)
-		return 0;
-	if (give_up(s))
+	if (r < 0 && give_up(s))
 		return r;
 	while (!fired(&s->wait))
 		wf_park(s->wait.waiter, WEFT_FOREVER);
-	return 0;
+	return s->given ? WF_LOT_GIVEN : 0;
 }
 
 static int wait_as_fiber(struct weft_fiber *me, _Atomic uint32_t *word,
@@ -187,23 +189,38 @@ static int wait_as_thread(_Atomic uint32_t *word, uint32_t value,
 	return r;
 }
 
-int wf_lot_wait_bits(_Atomic uint32_t *word, uint32_t value, uint32_t bits,
+static int wait_here(_Atomic uint32_t *word, uint32_t value, struct sleeper *s,
 		     const char *what, weft_time deadline, bool interruptible)
 {
 	struct weft_fiber *me = wf_self();
+
+	return me ? wait_as_fiber(me, word, value, s, what, deadline,
+				  interruptible)
+		  : wait_as_thread(word, value, s, what, deadline,
+				   interruptible);
+}
+
+int wf_lot_wait_bits(_Atomic uint32_t *word, uint32_t value, uint32_t bits,
+		     const char *what, weft_time deadline, bool interruptible)
+{
 	struct sleeper s = {.bits = bits};
 
-	return me ? wait_as_fiber(me, word, value, &s, what, deadline,
-				  interruptible)
-		  : wait_as_thread(word, value, &s, what, deadline,
-				   interruptible);
+	return wait_here(word, value, &s, what, deadline, interruptible);
 }
 
 int wf_lot_wait(_Atomic uint32_t *word, uint32_t value, const char *what,
 		weft_time deadline, bool interruptible)
 {
-	return wf_lot_wait_bits(word, value, ANY, what, deadline,
+	return wf_lot_wait_bits(word, value, WF_LOT_ANY, what, deadline,
 				interruptible);
+}
+
+int wf_lot_wait_first(_Atomic uint32_t *word, uint32_t value, const char *what,
+		      weft_time deadline)
+{
+	struct sleeper s = {.bits = WF_LOT_ANY, .first = true};
+
+	return wait_here(word, value, &s, what, deadline, false);
 }
 
 /* --- waking --- */
@@ -255,7 +272,56 @@ unsigned wf_lot_wake_bits(_Atomic uint32_t *word, unsigned count, uint32_t bits)
 
 unsigned wf_lot_wake(_Atomic uint32_t *word, unsigned count)
 {
-	return wf_lot_wake_bits(word, count, ANY);
+	return wf_lot_wake_bits(word, count, WF_LOT_ANY);
+}
+
+/* --- giving --- */
+
+static struct sleeper *oldest(struct bucket *b, const void *address,
+			      uint32_t bits)
+{
+	list_for_each (n, &b->sleepers) {
+		struct sleeper *s = sleeper_of(n);
+
+		if (s->address == address && s->bits & bits)
+			return s;
+	}
+	return NULL;
+}
+
+static int give_locked(struct bucket *b, _Atomic uint32_t *word, uint32_t value,
+		       uint32_t bits, uint32_t given, uint32_t nobody,
+		       struct wf_wakes *wakes)
+{
+	struct sleeper *s = oldest(b, word, bits);
+
+	/* release [lot-given] */
+	if (!atom_cas_rel(word, &value, s ? given : nobody))
+		return -EAGAIN;
+	if (!s)
+		return 0;
+	s->given = true;
+	delist(b, s);
+	wait_claim(&s->node, wakes);
+	return 1;
+}
+
+int wf_lot_give(_Atomic uint32_t *word, uint32_t value, uint32_t bits,
+		uint32_t given, uint32_t nobody)
+{
+	struct bucket *b = bucket_of(word);
+	struct wf_wakes wakes;
+	struct wf_quiet quiet;
+	int r;
+
+	wakes_begin(&wakes);
+	quiet_begin(&quiet);
+	spin_lock(&b->lock);
+	r = give_locked(b, word, value, bits, given, nobody, &wakes);
+	spin_unlock(&b->lock);
+	wf_wakes_fire(&wakes, NULL);
+	quiet_end(&quiet);
+	return r;
 }
 
 /* --- moving --- */
@@ -308,7 +374,7 @@ static bool requeue_some(_Atomic uint32_t *word, uint32_t value, unsigned count,
 	lock_both(from, to);
 	same = atom_load_rlx(word) == value;
 	if (same) {
-		collect_locked(from, word, count, ANY, wakes);
+		collect_locked(from, word, count, WF_LOT_ANY, wakes);
 		*moved = wakes->count < WF_WAKES
 				 ? move(from, word, to, target, rest)
 				 : 0;

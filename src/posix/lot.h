@@ -13,6 +13,13 @@
  *
  * Either the waiter sees the word changed, or the waker sees the waiter.  See
  * core/wait.h for what happens to a waiter then.
+ *
+ *      give    under the lock: change the word, as somebody waits or nobody
+ *              does, and claim the oldest: so a lock is handed over without
+ *              ever being free
+ *
+ * Orders: what was written before a wake or give, the woken sees [wait-fired];
+ * what was written before a give, also who finds the word changed [lot-given].
  */
 #ifndef WF_POSIX_LOT_H
 #define WF_POSIX_LOT_H
@@ -23,8 +30,12 @@
 #include "base/atom.h"
 #include "weft/time.h"
 
+#define WF_LOT_ANY   UINT32_MAX /* bits */
+#define WF_LOT_GIVEN 1
+
 /*
  * Sleep until woken, if *word is `value`.  `what` is shown to those who look.
+ * Returns 0 if woken, WF_LOT_GIVEN if by wf_lot_give().
  *
  * Context: any thread, whether there is a runtime or not; waits.
  * Errors: -EAGAIN the word is another; -ETIMEDOUT; -EINTR, if `interruptible`:
@@ -38,10 +49,24 @@ int wf_lot_wait(_Atomic uint32_t *word, uint32_t value, const char *what,
 int wf_lot_wait_bits(_Atomic uint32_t *word, uint32_t value, uint32_t bits,
 		     const char *what, weft_time deadline, bool interruptible);
 
+/*
+ * The same for who was woken before and came too late: it goes ahead of those
+ * who wait already.
+ */
+int wf_lot_wait_first(_Atomic uint32_t *word, uint32_t value, const char *what,
+		      weft_time deadline);
+
 /* Wake up to `count`; returns how many. */
 unsigned wf_lot_wake(_Atomic uint32_t *word, unsigned count);
 unsigned wf_lot_wake_bits(_Atomic uint32_t *word, unsigned count,
 			  uint32_t bits);
+
+/*
+ * If *word is `value`: wake one and make the word `given`, or make it `nobody`
+ * if none waits.  Returns how many were woken, or -EAGAIN: the word is another.
+ */
+int wf_lot_give(_Atomic uint32_t *word, uint32_t value, uint32_t bits,
+		uint32_t given, uint32_t nobody);
 
 /*
  * Wake up to `count`, and let up to `rest` others wait for `target` from now

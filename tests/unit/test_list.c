@@ -53,6 +53,22 @@ Test(list, zero_bytes_are_an_empty_list)
 	cr_assert_not(list_linked(&l, &it.link));
 }
 
+Test(list, what_is_pushed_first_comes_out_before_all_others)
+{
+	struct wf_list l = {0};
+	struct item items[ITEMS + 1] = {{0}};
+
+	items[ITEMS].id = ITEMS;
+	list_push_first(&l, &items[ITEMS].link);
+	fill(&l, items, ITEMS);
+	cr_assert_eq(id_of(list_pop(&l)), ITEMS);
+	list_push_first(&l, &items[ITEMS].link);
+	cr_assert_eq(length_of_sound(&l), ITEMS + 1);
+	cr_assert_eq(id_of(list_pop(&l)), ITEMS);
+	cr_assert_eq(id_of(list_pop(&l)), 0);
+	cr_assert_eq(id_of(l.tail), ITEMS - 1);
+}
+
 Test(list, items_come_out_in_the_order_they_were_pushed)
 {
 	struct wf_list l = {0};
