@@ -724,6 +724,19 @@ static void drop(struct wf_source *s, int fd)
 	leave(s);
 }
 
+void wf_source_renew(int fd)
+{
+	_Atomic(struct wf_source *) *place = wf_fdtab_find(fd);
+	struct wf_source *stale;
+
+	if (!place || !atom_load_rlx(place))
+		return;
+	/* acquire [source-place] */
+	stale = atom_swap_acq(place, NULL);
+	if (stale)
+		drop(stale, fd);
+}
+
 void wf_source_adopt(int fd, const struct wf_source *model)
 {
 	_Atomic(struct wf_source *) *place = wf_fdtab_place(fd);

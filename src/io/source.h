@@ -127,6 +127,12 @@ int wf_source_find(int fd, struct wf_source **s);
 void wf_source_adopt(int fd, const struct wf_source *model);
 
 /*
+ * The number is a new file's, made past weft: if there is a source for it, the
+ * old one was closed behind our back.
+ */
+void wf_source_renew(int fd);
+
+/*
  * Wait until something in `want` may be ready; 0 wakes only at the end of the
  * source.  `self` is the calling fiber; `what` is for those who look.
  * Errors: -EBADF closed meanwhile; -ETIMEDOUT; -ECANCELED; -ENOSPC, -ENOMEM.

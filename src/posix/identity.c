@@ -461,8 +461,9 @@ static void assign(struct wf_identity *id, const struct wf_thread *t)
 	id->start = t->start;
 	id->arg = t->arg;
 	id->mask = t->mask;
+	id->asked_guard = t->guard_size;
 	id->pending = id->awaited_signals = 0;
-	id->name[0] = '\0';
+	memcpy(id->name, t->name, sizeof id->name);
 	id->altstack = (stack_t){.ss_flags = SS_DISABLE};
 	atom_store_rlx(&id->fiber->cancel, 0);
 	atom_store_rlx(&id->awaited, NULL);

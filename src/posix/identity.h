@@ -78,6 +78,7 @@ struct wf_identity {
 	void *robust_list;             /* constant: for the kernel */
 	const void *stack;             /* constant: guard included */
 	size_t stack_size, guard_size; /* constant */
+	size_t asked_guard;            /* of the present thread */
 } WF_ALIGNED(WF_CACHE_LINE);
 
 static inline struct wf_identity *identity_of(struct weft_fiber *f)
@@ -101,6 +102,14 @@ static inline struct wf_identity *identity_hooked(void)
 	return me && !me->regions ? me : NULL;
 }
 
+/* The same for who may be promoted. */
+static inline struct wf_identity *identity_own(void)
+{
+	struct weft_fiber *f = wf_self_place()->born;
+
+	return f ? identity_of(f) : NULL;
+}
+
 /* Whose it is; NULL: a thread of the kernel's. */
 struct wf_identity *wf_identity_find(pthread_t thread);
 
@@ -113,6 +122,7 @@ struct wf_thread {
 	size_t stack_size, guard_size; /* at least */
 	bool detached;                 /* nobody will join it */
 	uint64_t mask;                 /* of signals */
+	char name[16];                 /* as it inherits it */
 };
 
 /*

@@ -2,8 +2,8 @@
 /*
  * interrupt.c - see interrupt.h.
  *
- * [fiber-interrupt] who interrupts notes why, then cancels the fiber; the fiber takes
- * the cancellation back, then looks why.
+ * [fiber-interrupt] who interrupts notes why, then cancels the fiber; the
+ * fiber takes the cancellation back, then looks why.
  */
 #include "posix/interrupt.h"
 

@@ -98,6 +98,16 @@ static uint64_t mask_of(const pthread_attr_t *attr, uint64_t inherited)
 	return mask;
 }
 
+static void name_inherited(char *name)
+{
+	struct wf_identity *me = identity_self();
+
+	if (me)
+		strcpy(name, me->name);
+	else
+		wf_call(prctl, PR_GET_NAME, name);
+}
+
 static struct wf_thread described(const pthread_attr_t *attr,
 				  uint64_t inherited)
 {
@@ -121,17 +131,19 @@ static int create(struct wf_identity **made, const pthread_attr_t *attr,
 {
 	struct wf_thread thread;
 	struct wf_quiet quiet;
-	int r;
+	int r, error = errno;
 
 	quiet_begin(&quiet);
 	r = wf_begin();
 	if (r == 0) {
 		thread = described(attr, caller_mask(&quiet));
+		name_inherited(thread.name);
 		thread.start = start;
 		thread.arg = arg;
 		r = wf_identity_start(&thread, made);
 	}
 	quiet_end(&quiet);
+	errno = error;
 	return r == -ENOMEM || r == -EMFILE ? -EAGAIN : r;
 }
 
@@ -169,13 +181,6 @@ WF_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 
 /* --- join and detach --- */
 
-static struct wf_identity *myself(void)
-{
-	struct weft_fiber *f = wf_self_place()->born;
-
-	return f ? identity_of(f) : NULL;
-}
-
 /* Whether to wait for it would be to wait for the caller. */
 static bool waits_for(struct wf_identity *id, const struct wf_identity *me)
 {
@@ -202,7 +207,7 @@ static int sleep_for_end(struct wf_identity *id, struct wf_identity *me,
 
 static int await_end(struct wf_identity *id, weft_time deadline)
 {
-	struct wf_identity *me = myself();
+	struct wf_identity *me = identity_own();
 	int r = 0;
 
 	/* acquire [thread-end] */
@@ -238,7 +243,7 @@ static int join(struct wf_identity *id, void **result, weft_time deadline)
 	int r;
 
 	wf_cancellation_point();
-	if (waits_for(id, myself()))
+	if (waits_for(id, identity_own()))
 		return EDEADLK;
 	if (atom_load_rlx(&id->state) == WF_THREAD_DETACHED)
 		return EINVAL;
@@ -262,11 +267,10 @@ WF_HOOK int pthread_tryjoin_np(pthread_t thread, void **result)
 
 	if (!id)
 		return libc(pthread_tryjoin_np)(thread, result);
-	if (id == myself())
-		return EDEADLK;
 	/* acquire [thread-end] */
 	switch (atom_load_acq(&id->state)) {
 	case WF_THREAD_LIVE:
+	case WF_THREAD_DETACHED:
 		return EBUSY;
 	case WF_THREAD_ENDED:
 		return claim(id, result) ? 0 : EINVAL;
@@ -285,7 +289,8 @@ WF_HOOK int pthread_clockjoin_np(pthread_t thread, void **result,
 	if (!id)
 		return REGION(pthread_clockjoin_np, thread, result, clock,
 			      until);
-	if (wf_deadline_at(clock, until, &deadline) < 0)
+	if ((clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) ||
+	    wf_deadline_at(clock, until, &deadline) < 0)
 		return EINVAL;
 	do
 		r = join(id, result, deadline);
@@ -358,7 +363,7 @@ static void leave_main(void)
 
 static _Noreturn void leave(void *result)
 {
-	struct wf_identity *me = myself();
+	struct wf_identity *me = identity_own();
 
 	if (me)
 		me->result = result;

@@ -36,9 +36,9 @@ HOUSE = [
     {"run": "print sample trace worker fault watch stats dump sentinel"
             " runtime"},
     {"posix": "names libc under quiet deadline lot key identity delivery interrupt region begin"
-              " mutex cond rwlock sem barrier spin once c11 key thread signal descriptor"
-              " transfer socket poll sleep stdio resolve process setid futex launch"
-              " table start elf command preload launcher"},
+              " mutex cond rwlock sem barrier spin once c11 thread attribute descriptor try io"
+              " socket poll sleep signal stdio resolve ipc process setid futex stats"
+              " elf command preload launcher"},
 ]
 
 # Functions longer than LONGEST lines: "path:function": "why".
@@ -56,6 +56,7 @@ TLS = {"src/core/self.c"}
 SLEEPS = {
     "src/core/sleep.c": "weft_yield() off a fiber is sched_yield(2)",
     "src/posix/names.h": "names of libc's functions",
+    "src/posix/sleep.c": "the hooks of sleeping",
     "src/posix/thread.c": "the hooks of sched_yield() and thrd_yield()",
 }
 

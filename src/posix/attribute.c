@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * attribute.c - what is asked and set of one thread: its stack, name, CPUs,
+ * priority and clock.
+ *
+ * libc asks the kernel by the thread's number there, which a fiber has not: it
+ * is answered here.  Who sets for itself what only the kernel can keep is
+ * promoted to a thread of the kernel's; for another that is not possible.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "os/call.h"
+#include "posix/identity.h"
+#include "posix/region.h"
+
+/* One that libc knows nothing wrong about: it has no thread in the kernel. */
+static struct wf_identity *virtual(pthread_t thread)
+{
+	struct wf_identity *id = wf_identity_find(thread);
+
+	return id && !atom_load_rlx(&id->promoted) ? id : NULL;
+}
+
+/* The thread itself becomes one of the kernel's; others cannot be made one. */
+static int promote(struct wf_identity *id, const char *what)
+{
+	static _Atomic bool said;
+
+	if (id == identity_self())
+		return -wf_identity_promote(id);
+	if (!atom_swap_rlx(&said, true))
+		wf_say("%s of another thread, which has none in the kernel: "
+		       "let the thread do it itself",
+		       what);
+	return EPERM;
+}
+
+/* --- the stack --- */
+
+WF_HOOK int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
+{
+	struct wf_identity *id = wf_identity_find(thread);
+	uint32_t state;
+	int r;
+
+	if (!id)
+		return libc(pthread_getattr_np)(thread, attr);
+	r = pthread_attr_init(attr);
+	if (r)
+		return r;
+	state = atom_load_rlx(&id->state);
+	pthread_attr_setdetachstate(attr, state == WF_THREAD_DETACHED
+						  ? PTHREAD_CREATE_DETACHED
+						  : PTHREAD_CREATE_JOINABLE);
+	pthread_attr_setguardsize(attr, id->asked_guard);
+	return pthread_attr_setstack(attr, (char *)id->stack + id->guard_size,
+				     id->stack_size - id->guard_size);
+}
+
+/* --- the name --- */
+
+WF_HOOK int pthread_setname_np(pthread_t thread, const char *name)
+{
+	struct wf_identity *id = virtual(thread);
+
+	if (!id)
+		return libc(pthread_setname_np)(thread, name);
+	if (strlen(name) >= sizeof id->name)
+		return ERANGE;
+	strcpy(id->name, name);
+	id->fiber->name = id->name;
+	return 0;
+}
+
+/* Who has not been named has the name of the program. */
+WF_HOOK int pthread_getname_np(pthread_t thread, char *name, size_t size)
+{
+	struct wf_identity *id = virtual(thread);
+
+	if (!id)
+		return libc(pthread_getname_np)(thread, name, size);
+	if (size < sizeof id->name)
+		return ERANGE;
+	strcpy(name, id->name);
+	return 0;
+}
+
+/* --- priority --- */
+
+WF_HOOK int pthread_getschedparam(pthread_t thread, int *policy,
+				  struct sched_param *param)
+{
+	if (!virtual(thread))
+		return libc(pthread_getschedparam)(thread, policy, param);
+	*policy = SCHED_OTHER;
+	param->sched_priority = 0;
+	return 0;
+}
+
+WF_HOOK int pthread_setschedparam(pthread_t thread, int policy,
+				  const struct sched_param *param)
+{
+	struct wf_identity *id = virtual(thread);
+	int r;
+
+	if (!id)
+		return libc(pthread_setschedparam)(thread, policy, param);
+	if (sched_get_priority_min(policy) < 0 ||
+	    param->sched_priority < sched_get_priority_min(policy) ||
+	    param->sched_priority > sched_get_priority_max(policy))
+		return EINVAL;
+	if (policy == SCHED_OTHER)
+		return 0;
+	r = promote(id, "the priority");
+	return r ? r : libc(pthread_setschedparam)(thread, policy, param);
+}
+
+WF_HOOK int pthread_setschedprio(pthread_t thread, int priority)
+{
+	if (!virtual(thread))
+		return libc(pthread_setschedprio)(thread, priority);
+	return priority == 0 ? 0 : EINVAL;
+}
+
+/* --- CPUs --- */
+
+/* Those that the process may use, as weft's workers do. */
+WF_HOOK int pthread_getaffinity_np(pthread_t thread, size_t size,
+				   cpu_set_t *set)
+{
+	long r;
+
+	if (!virtual(thread))
+		return libc(pthread_getaffinity_np)(thread, size, set);
+	r = wf_call(sched_getaffinity, wf_call(getpid), size, set);
+	if (r < 0)
+		return (int)-r;
+	memset((char *)set + r, 0, size - (size_t)r);
+	return 0;
+}
+
+WF_HOOK int pthread_setaffinity_np(pthread_t thread, size_t size,
+				   const cpu_set_t *set)
+{
+	struct wf_identity *id = virtual(thread);
+	int r = id ? promote(id, "the CPUs") : 0;
+
+	return r ? r : libc(pthread_setaffinity_np)(thread, size, set);
+}
+
+/* --- clock --- */
+
+/* The time of a fiber is nobody's in the kernel: the process's is closest. */
+WF_HOOK int pthread_getcpuclockid(pthread_t thread, clockid_t *clock)
+{
+	if (!virtual(thread))
+		return libc(pthread_getcpuclockid)(thread, clock);
+	*clock = CLOCK_PROCESS_CPUTIME_ID;
+	return 0;
+}
+
+/* --- the same by number, where 0 is the caller --- */
+
+static int by_number(pid_t who)
+{
+	struct wf_identity *me = who == 0 ? identity_self() : NULL;
+
+	return me ? wf_identity_promote(me) : 0;
+}
+
+#define PROMOTED(who, call)                                                    \
+	__extension__({                                                        \
+		int r_ = by_number(who);                                       \
+                                                                               \
+		errno = r_ < 0 ? -r_ : errno;                                  \
+		r_ < 0 ? -1 : (call);                                          \
+	})
+
+WF_HOOK int sched_setaffinity(pid_t who, size_t size, const cpu_set_t *set)
+{
+	return PROMOTED(who, libc(sched_setaffinity)(who, size, set));
+}
+
+WF_HOOK int sched_setscheduler(pid_t who, int policy,
+			       const struct sched_param *param)
+{
+	return PROMOTED(who, libc(sched_setscheduler)(who, policy, param));
+}
+
+WF_HOOK int sched_setparam(pid_t who, const struct sched_param *param)
+{
+	return PROMOTED(who, libc(sched_setparam)(who, param));
+}
+
+WF_HOOK int unshare(int flags)
+{
+	return PROMOTED(0, libc(unshare)(flags));
+}
+
+WF_HOOK int setns(int fd, int type)
+{
+	return PROMOTED(0, libc(setns)(fd, type));
+}
+
+WF_HOOK int setfsuid(uid_t id)
+{
+	return PROMOTED(0, libc(setfsuid)(id));
+}
+
+WF_HOOK int setfsgid(gid_t id)
+{
+	return PROMOTED(0, libc(setfsgid)(id));
+}
+
+/* What is asked of the process needs no thread of its own. */
+static bool of_process(int option)
+{
+	switch (option) {
+	case PR_GET_NAME:
+	case PR_SET_DUMPABLE:
+	case PR_GET_DUMPABLE:
+	case PR_SET_CHILD_SUBREAPER:
+	case PR_GET_CHILD_SUBREAPER:
+	case PR_SET_MM:
+	case PR_SET_PTRACER:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int name_self(struct wf_identity *me, const char *name)
+{
+	strncpy(me->name, name, sizeof me->name - 1);
+	me->name[sizeof me->name - 1] = '\0';
+	me->fiber->name = me->name;
+	return 0;
+}
+
+WF_HOOK int prctl(int option, ...)
+{
+	struct wf_identity *me = identity_self();
+	unsigned long a[4];
+	va_list rest;
+
+	va_start(rest, option);
+	for (int i = 0; i < 4; i++)
+		a[i] = va_arg(rest, unsigned long);
+	va_end(rest);
+	if (me && option == PR_SET_NAME)
+		return name_self(me, (const char *)a[0]);
+	if (me && option == PR_GET_NAME) {
+		strcpy((char *)a[0], me->name);
+		return 0;
+	}
+	if (of_process(option))
+		return libc(prctl)(option, a[0], a[1], a[2], a[3]);
+	return PROMOTED(0, libc(prctl)(option, a[0], a[1], a[2], a[3]));
+}

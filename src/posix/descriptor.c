@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * descriptor.c - see descriptor.h; and the hooks of what makes descriptors,
+ * changes and ends them.
+ */
+#include "posix/descriptor.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+
+#include "os/call.h"
+#include "os/clock.h"
+#include "posix/begin.h"
+#include "posix/interrupt.h"
+#include "posix/quiet.h"
+#include "posix/region.h"
+
+static _Atomic bool nonblock_seen, limits_seen;
+
+/* --- what the kernel knows --- */
+
+bool wf_descriptor_nonblock(struct wf_source *s)
+{
+	if (!atom_load_rlx(&nonblock_seen) &&
+	    atom_load_rlx(&s->kind) == WF_SOCKET)
+		return false;
+	return wf_call(fcntl, s->fd, F_GETFL) & O_NONBLOCK;
+}
+
+weft_time wf_descriptor_limit(struct wf_source *s, bool send)
+{
+	struct timeval tv = {0};
+	socklen_t size = sizeof tv;
+
+	if (!atom_load_rlx(&limits_seen) ||
+	    atom_load_rlx(&s->kind) != WF_SOCKET)
+		return WEFT_FOREVER;
+	wf_call(getsockopt, s->fd, SOL_SOCKET, send ? SO_SNDTIMEO : SO_RCVTIMEO,
+		&tv, &size);
+	if (tv.tv_sec == 0 && tv.tv_usec == 0)
+		return WEFT_FOREVER;
+	return weft_after(WEFT_SEC(tv.tv_sec) + WEFT_USEC(tv.tv_usec));
+}
+
+void wf_descriptor_foreign(void)
+{
+	atom_store_rlx(&nonblock_seen, true);
+	atom_store_rlx(&limits_seen, true);
+}
+
+/* What the program was started with is shared with others. */
+__attribute__((constructor)) static void look_at_inherited(void)
+{
+	for (int fd = 0; fd < 64; fd++) {
+		struct stat st;
+
+		if (wf_call(fstat, fd, &st) == 0 && S_ISSOCK(st.st_mode))
+			wf_descriptor_foreign();
+	}
+}
+
+/* --- beginning --- */
+
+int wf_descriptor_new(int fd, int flags)
+{
+	struct wf_quiet quiet;
+
+	if (fd < 0)
+		return fd;
+	if (flags & O_NONBLOCK)
+		atom_store_rlx(&nonblock_seen, true);
+	if (!wf_begun())
+		return fd;
+	quiet_begin(&quiet);
+	wf_source_renew(fd);
+	quiet_end(&quiet);
+	return fd;
+}
+
+WF_HOOK int socket(int domain, int type, int protocol)
+{
+	return wf_descriptor_new(libc(socket)(domain, type, protocol), type);
+}
+
+WF_HOOK int socketpair(int domain, int type, int protocol, int fd[2])
+{
+	int r = libc(socketpair)(domain, type, protocol, fd);
+
+	if (r == 0) {
+		wf_descriptor_new(fd[0], type);
+		wf_descriptor_new(fd[1], type);
+	}
+	return r;
+}
+
+WF_HOOK int pipe2(int fd[2], int flags)
+{
+	int r = libc(pipe2)(fd, flags);
+
+	if (r == 0) {
+		wf_descriptor_new(fd[0], flags);
+		wf_descriptor_new(fd[1], flags);
+	}
+	return r;
+}
+
+WF_HOOK int pipe(int fd[2])
+{
+	return pipe2(fd, 0);
+}
+
+WF_HOOK int eventfd(unsigned value, int flags)
+{
+	return wf_descriptor_new(libc(eventfd)(value, flags), flags);
+}
+
+WF_HOOK int timerfd_create(clockid_t clock, int flags)
+{
+	return wf_descriptor_new(libc(timerfd_create)(clock, flags), flags);
+}
+
+WF_HOOK int inotify_init1(int flags)
+{
+	return wf_descriptor_new(libc(inotify_init1)(flags), flags);
+}
+
+WF_HOOK int inotify_init(void)
+{
+	return inotify_init1(0);
+}
+
+WF_HOOK int epoll_create1(int flags)
+{
+	return wf_descriptor_new(libc(epoll_create1)(flags), 0);
+}
+
+WF_HOOK int epoll_create(int size)
+{
+	return wf_descriptor_new(libc(epoll_create)(size), 0);
+}
+
+WF_HOOK int memfd_create(const char *name, unsigned flags)
+{
+	return wf_descriptor_new(libc(memfd_create)(name, flags), 0);
+}
+
+WF_HOOK int dup(int fd)
+{
+	return wf_descriptor_new(libc(dup)(fd), 0);
+}
+
+/* --- opening: a FIFO waits for its other end, a file for its disk --- */
+
+#define MODE(flags, last)                                                      \
+	__extension__({                                                        \
+		mode_t mode_ = 0;                                              \
+		va_list rest_;                                                 \
+                                                                               \
+		va_start(rest_, last);                                         \
+		if ((flags) & (O_CREAT | __O_TMPFILE))                         \
+			mode_ = va_arg(rest_, mode_t);                         \
+		va_end(rest_);                                                 \
+		mode_;                                                         \
+	})
+
+static int opened(int dir, const char *path, int flags, mode_t mode)
+{
+	return wf_descriptor_new(REGION(openat, dir, path, flags, mode), flags);
+}
+
+WF_HOOK int open(const char *path, int flags, ...)
+{
+	return opened(AT_FDCWD, path, flags, MODE(flags, flags));
+}
+
+WF_HOOK int open64(const char *path, int flags, ...)
+{
+	return opened(AT_FDCWD, path, flags, MODE(flags, flags));
+}
+
+WF_HOOK int openat(int dir, const char *path, int flags, ...)
+{
+	return opened(dir, path, flags, MODE(flags, flags));
+}
+
+WF_HOOK int openat64(int dir, const char *path, int flags, ...)
+{
+	return opened(dir, path, flags, MODE(flags, flags));
+}
+
+WF_HOOK int creat(const char *path, mode_t mode)
+{
+	return opened(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
+}
+
+WF_HOOK int creat64(const char *path, mode_t mode)
+{
+	return creat(path, mode);
+}
+
+/* --- changing --- */
+
+static int duplicated(int fd, int command, long arg)
+{
+	return wf_descriptor_new(libc(fcntl)(fd, command, arg), 0);
+}
+
+static int lock_waiting(int fd, int command, long arg)
+{
+	return REGION(fcntl, fd, command, arg);
+}
+
+static int control(int fd, int command, long arg)
+{
+	switch (command) {
+	case F_SETFL:
+		if (arg & O_NONBLOCK)
+			atom_store_rlx(&nonblock_seen, true);
+		return libc(fcntl)(fd, command, arg);
+	case F_DUPFD:
+	case F_DUPFD_CLOEXEC:
+		return duplicated(fd, command, arg);
+	case F_SETLKW:
+	case F_OFD_SETLKW:
+		return lock_waiting(fd, command, arg);
+	default:
+		return libc(fcntl)(fd, command, arg);
+	}
+}
+
+#define LONG(last)                                                             \
+	__extension__({                                                        \
+		va_list rest_;                                                 \
+		long arg_;                                                     \
+                                                                               \
+		va_start(rest_, last);                                         \
+		arg_ = va_arg(rest_, long);                                    \
+		va_end(rest_);                                                 \
+		arg_;                                                          \
+	})
+
+WF_HOOK int fcntl(int fd, int command, ...)
+{
+	return control(fd, command, LONG(command));
+}
+
+WF_HOOK int fcntl64(int fd, int command, ...)
+{
+	return control(fd, command, LONG(command));
+}
+
+WF_HOOK int ioctl(int fd, unsigned long request, ...)
+{
+	if (request == FIONBIO)
+		atom_store_rlx(&nonblock_seen, true);
+	return libc(ioctl)(fd, request, LONG(request));
+}
+
+WF_HOOK int setsockopt(int fd, int level, int name, const void *value,
+		       socklen_t length)
+{
+	if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO))
+		atom_store_rlx(&limits_seen, true);
+	return libc(setsockopt)(fd, level, name, value, length);
+}
+
+/* --- ending --- */
+
+/* NULL: nothing is known of it; the caller ends it as weft knows it not. */
+static int entered(int fd, struct wf_source **s)
+{
+	*s = NULL;
+	return wf_begun() ? wf_source_find(fd, s) : 0;
+}
+
+void wf_descriptor_drop(int fd)
+{
+	struct wf_quiet quiet;
+	struct wf_source *s;
+
+	quiet_begin(&quiet);
+	if (entered(fd, &s) == 0 && s)
+		wf_source_forget(s);
+	quiet_end(&quiet);
+}
+
+static int close_now(int fd)
+{
+	struct wf_quiet quiet;
+	struct wf_source *s;
+	int r;
+
+	quiet_begin(&quiet);
+	r = entered(fd, &s);
+	if (r == 0)
+		r = s ? wf_source_close(s) : (int)wf_call(close, fd);
+	quiet_end(&quiet);
+	return r;
+}
+
+static int result(long r)
+{
+	if (r >= 0)
+		return (int)r;
+	errno = (int)-r;
+	return -1;
+}
+
+WF_HOOK int close(int fd)
+{
+	if (!wf_begun())
+		return libc(close)(fd);
+	wf_cancellation_point();
+	return result(close_now(fd));
+}
+
+WF_HOOK int dup2(int fd, int to)
+{
+	if (fd == to || !wf_begun())
+		return libc(dup2)(fd, to);
+	wf_descriptor_drop(to);
+	return libc(dup2)(fd, to);
+}
+
+WF_HOOK int dup3(int fd, int to, int flags)
+{
+	wf_descriptor_drop(to);
+	return libc(dup3)(fd, to, flags);
+}
+
+static void drop_range(unsigned first, unsigned last)
+{
+	struct rlimit most;
+
+	if (!wf_begun())
+		return;
+	if (getrlimit(RLIMIT_NOFILE, &most) == 0 && last >= most.rlim_cur)
+		last = (unsigned)most.rlim_cur - 1;
+	for (unsigned fd = first; fd <= last && fd <= INT_MAX; fd++)
+		wf_descriptor_drop((int)fd);
+}
+
+WF_HOOK void closefrom(int low)
+{
+	drop_range(low > 0 ? (unsigned)low : 0, UINT_MAX);
+	libc(closefrom)(low);
+}
+
+WF_HOOK int close_range(unsigned first, unsigned last, int flags)
+{
+	if (!(flags & CLOSE_RANGE_CLOEXEC))
+		drop_range(first, last);
+	return libc(close_range)(first, last, flags);
+}
+
+/* --- streams of stdio, which close what is theirs by themselves --- */
+
+static FILE *made(FILE *f)
+{
+	if (f)
+		wf_descriptor_new(fileno(f), 0);
+	return f;
+}
+
+WF_HOOK FILE *fopen(const char *path, const char *mode)
+{
+	return made(REGION(fopen, path, mode));
+}
+
+WF_HOOK FILE *fopen64(const char *path, const char *mode)
+{
+	return made(REGION(fopen64, path, mode));
+}
+
+static void drop_stream(FILE *f)
+{
+	int fd = fileno(f);
+
+	if (fd >= 0)
+		wf_descriptor_drop(fd);
+}
+
+WF_HOOK FILE *freopen(const char *path, const char *mode, FILE *f)
+{
+	drop_stream(f);
+	return made(REGION(freopen, path, mode, f));
+}
+
+WF_HOOK FILE *freopen64(const char *path, const char *mode, FILE *f)
+{
+	drop_stream(f);
+	return made(REGION(freopen64, path, mode, f));
+}
+
+WF_HOOK int fclose(FILE *f)
+{
+	drop_stream(f);
+	return REGION(fclose, f);
+}
+
+WF_HOOK DIR *opendir(const char *path)
+{
+	DIR *dir = REGION(opendir, path);
+
+	if (dir)
+		wf_descriptor_new(dirfd(dir), 0);
+	return dir;
+}
+
+WF_HOOK int closedir(DIR *dir)
+{
+	wf_descriptor_drop(dirfd(dir));
+	return libc(closedir)(dir);
+}

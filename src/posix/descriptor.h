@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * descriptor.h - what is known of the program's descriptors.
+ *
+ * The kernel's state is the truth: whether a file is O_NONBLOCK, and a socket's
+ * time limits, may be changed through a duplicate, or by another process.  So
+ * both are asked for where a call would wait.  As long as nothing in the
+ * process can have set either, that is not needed.
+ */
+#ifndef WF_POSIX_DESCRIPTOR_H
+#define WF_POSIX_DESCRIPTOR_H
+
+#include "io/source.h"
+
+/* Whether calls on it do not wait. */
+bool wf_descriptor_nonblock(struct wf_source *s);
+
+/* The end of SO_RCVTIMEO, or else SO_SNDTIMEO, from now. */
+weft_time wf_descriptor_limit(struct wf_source *s, bool send);
+
+/*
+ * The process has got a descriptor made with `flags` (O_NONBLOCK); returns it,
+ * or -1.  What was known of the number is outdated.
+ */
+int wf_descriptor_new(int fd, int flags);
+
+/* It has got some from somewhere else, of which nothing is known. */
+void wf_descriptor_foreign(void);
+
+/*
+ * What weft knows of the number ends before libc closes it: who waits for it
+ * gets EBADF.
+ */
+void wf_descriptor_drop(int fd);
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * signal.c - the hooks of signals: masks, threads as their target, and waiting
+ * for them.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "os/call.h"
+#include "os/clock.h"
+#include "posix/deadline.h"
+#include "posix/delivery.h"
+#include "posix/interrupt.h"
+#include "posix/quiet.h"
+#include "posix/region.h"
+#include "posix/try.h"
+#include "weft/io.h"
+#include "weft/time.h"
+
+static uint64_t bits_of(const sigset_t *set)
+{
+	uint64_t bits;
+
+	memcpy(&bits, set, sizeof bits);
+	return bits;
+}
+
+static void set_of(sigset_t *set, uint64_t bits)
+{
+	sigemptyset(set);
+	memcpy(set, &bits, sizeof bits);
+}
+
+/* --- masks --- */
+
+static int mask(struct wf_identity *me, int how, const sigset_t *set,
+		sigset_t *old)
+{
+	uint64_t before, bits = set ? bits_of(set) : 0;
+	int r = wf_signals_mask(me, how, set ? &bits : NULL, &before);
+
+	if (r == 0 && old)
+		set_of(old, before);
+	return r;
+}
+
+WF_HOOK int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+	struct wf_identity *me = identity_hooked();
+
+	return me ? -mask(me, how, set, old)
+		  : libc(pthread_sigmask)(how, set, old);
+}
+
+WF_HOOK int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+	struct wf_identity *me = identity_hooked();
+
+	return me ? (int)wf_returned(mask(me, how, set, old))
+		  : libc(sigprocmask)(how, set, old);
+}
+
+/* --- to a thread --- */
+
+static int send_to(struct wf_identity *to, int signal)
+{
+	struct wf_quiet quiet;
+	int r;
+
+	quiet_begin(&quiet);
+	r = wf_signal_send(to, signal);
+	quiet_end(&quiet);
+	if (to == identity_self())
+		wf_interrupted_by_signal();
+	return r;
+}
+
+static bool has_ended(struct wf_identity *id)
+{
+	uint32_t state = atom_load_rlx(&id->state);
+
+	return state == WF_THREAD_ENDED || state == WF_THREAD_GONE;
+}
+
+WF_HOOK int pthread_kill(pthread_t thread, int signal)
+{
+	struct wf_identity *id = wf_identity_find(thread);
+
+	if (!id || atom_load_rlx(&id->promoted))
+		return libc(pthread_kill)(thread, signal);
+	return has_ended(id) ? 0 : -send_to(id, signal);
+}
+
+WF_HOOK int raise(int signal)
+{
+	struct wf_identity *me = identity_hooked();
+
+	return me ? (int)wf_returned(send_to(me, signal)) : libc(raise)(signal);
+}
+
+/* --- a stack for handlers --- */
+
+WF_HOOK int sigaltstack(const stack_t *new, stack_t *old)
+{
+	struct wf_identity *me = identity_hooked();
+
+	if (!me)
+		return libc(sigaltstack)(new, old);
+	if (old)
+		*old = me->altstack;
+	if (!new)
+		return 0;
+	if (!(new->ss_flags &SS_DISABLE) && new->ss_size < (size_t)MINSIGSTKSZ)
+		return (int)wf_returned(-ENOMEM);
+	me->altstack = *new;
+	if (new->ss_flags & SS_DISABLE)
+		me->altstack.ss_sp = NULL;
+	return 0;
+}
+
+/* --- what is pending --- */
+
+WF_HOOK int sigpending(sigset_t *set)
+{
+	struct wf_identity *me = identity_hooked();
+	uint64_t process = 0;
+
+	if (!me)
+		return libc(sigpending)(set);
+	wf_call(rt_sigpending, &process, sizeof process);
+	set_of(set, (me->pending | process) & me->mask);
+	return 0;
+}
+
+/* --- waiting for a handler --- */
+
+static int suspend(struct wf_identity *me, uint64_t mask)
+{
+	uint64_t old = wf_signals_exchange(me, mask);
+
+	wf_cancellation_point();
+	while (!(me->pending & ~me->mask)) {
+		if (weft_sleep_until(WEFT_FOREVER) == -ECANCELED &&
+		    me->pending & ~me->mask)
+			break;
+		wf_interrupted();
+	}
+	wf_interrupted();
+	wf_signals_exchange(me, old);
+	return -EINTR;
+}
+
+WF_HOOK int sigsuspend(const sigset_t *set)
+{
+	struct wf_identity *me = identity_hooked();
+
+	return me ? (int)wf_returned(suspend(me, bits_of(set)))
+		  : libc(sigsuspend)(set);
+}
+
+WF_HOOK int pause(void)
+{
+	struct wf_identity *me = identity_hooked();
+
+	return me ? (int)wf_returned(suspend(me, me->mask)) : libc(pause)();
+}
+
+/* --- waiting for the signal itself --- */
+
+/* One that was sent to this thread; 0: none. */
+static int take_own(struct wf_identity *me, uint64_t set, siginfo_t *info)
+{
+	uint64_t ready;
+	int signal = 0;
+
+	spin_lock(&me->signals);
+	ready = me->pending & set;
+	if (ready) {
+		signal = __builtin_ctzll(ready) + 1;
+		me->pending &= ~signal_bit(signal);
+	}
+	spin_unlock(&me->signals);
+	if (signal && info)
+		*info = (siginfo_t){.si_signo = signal,
+				    .si_code = SI_TKILL,
+				    .si_pid = (pid_t)wf_call(getpid),
+				    .si_uid = (uid_t)wf_call(getuid)};
+	return signal;
+}
+
+/* One that was sent to the process: every worker blocks it. */
+static int take_processes(uint64_t set, siginfo_t *info)
+{
+	struct timespec none = {0};
+	long r = wf_call(rt_sigtimedwait, &set, info, &none, sizeof set);
+
+	return r > 0 ? (int)r : 0;
+}
+
+static int take_any(struct wf_identity *me, uint64_t set, siginfo_t *info)
+{
+	int signal = take_own(me, set, info);
+
+	return signal ? signal : take_processes(set, info);
+}
+
+/* The kernel says by a descriptor that the process has been sent one. */
+static int await(struct wf_identity *me, int fd, uint64_t set, siginfo_t *info,
+		 weft_time deadline)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	int signal, n = 1;
+
+	while (!(signal = take_any(me, set, info))) {
+		if (n == 0)
+			return -EAGAIN;
+		n = weft_poll_until(&p, 1, deadline);
+		if (n != -ECANCELED || me->pending & set)
+			continue;
+		if (!wf_interrupted())
+			return -EINTR;
+	}
+	return signal;
+}
+
+static void set_awaited(struct wf_identity *me, uint64_t set)
+{
+	spin_lock(&me->signals);
+	me->awaited_signals = set;
+	spin_unlock(&me->signals);
+}
+
+static int wait_for(struct wf_identity *me, uint64_t set, siginfo_t *info,
+		    weft_time deadline)
+{
+	long fd;
+	int r;
+
+	wf_cancellation_point();
+	set &= ~(WF_UNBLOCKABLE | wf_signals_libc());
+	fd = wf_call(signalfd4, -1, &set, sizeof set,
+		     SFD_NONBLOCK | SFD_CLOEXEC);
+	if (fd < 0)
+		return (int)fd;
+	wf_descriptor_new((int)fd, 0);
+	set_awaited(me, set);
+	r = await(me, (int)fd, set, info, deadline);
+	set_awaited(me, 0);
+	weft_close((int)fd);
+	return r;
+}
+
+WF_HOOK int sigtimedwait(const sigset_t *set, siginfo_t *info,
+			 const struct timespec *limit)
+{
+	struct wf_identity *me = identity_hooked();
+	weft_time deadline;
+
+	if (!me)
+		return libc(sigtimedwait)(set, info, limit);
+	if (wf_deadline_in(limit, &deadline) < 0)
+		return (int)wf_returned(-EINVAL);
+	return (int)wf_returned(wait_for(me, bits_of(set), info, deadline));
+}
+
+WF_HOOK int sigwaitinfo(const sigset_t *set, siginfo_t *info)
+{
+	return sigtimedwait(set, info, NULL);
+}
+
+WF_HOOK int sigwait(const sigset_t *set, int *signal)
+{
+	struct wf_identity *me = identity_hooked();
+	int r;
+
+	if (!me)
+		return libc(sigwait)(set, signal);
+	do
+		r = wait_for(me, bits_of(set), NULL, WEFT_FOREVER);
+	while (r == -EINTR);
+	if (r < 0)
+		return -r;
+	*signal = r;
+	return 0;
+}

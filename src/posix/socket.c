@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * socket.c - the hooks of accept and connect.
+ */
+#include <errno.h>
+
+#include "os/call.h"
+#include "os/clock.h"
+#include "posix/interrupt.h"
+#include "posix/lot.h"
+#include "posix/try.h"
+
+/* --- accept --- */
+
+/*
+ * A listener that blocks is asked first, and no other fiber may come in
+ * between.  A thread of the kernel's may: then the fiber waits in the kernel,
+ * and those who wait for its turn wait with it.
+ *
+ *      0        free
+ *      HELD     somebody is between question and call   [accept-turn]
+ *      WANTED   and others wait
+ */
+#define HELD   1u
+#define WANTED 2u
+#define TURNS  64
+
+static _Atomic uint32_t turns[TURNS];
+
+static void turn_begin(_Atomic uint32_t *turn)
+{
+	uint32_t found = 0;
+
+	/* acquire [accept-turn] */
+	if (atom_cas_acq(turn, &found, HELD))
+		return;
+	/* acquire [accept-turn] */
+	while (atom_swap_acq(turn, WANTED))
+		wf_lot_wait(turn, WANTED, "accept", WEFT_FOREVER, false);
+}
+
+static void turn_end(_Atomic uint32_t *turn)
+{
+	/* release [accept-turn] */
+	if (atom_swap_ar(turn, 0) == WANTED)
+		wf_lot_wake(turn, 1);
+}
+
+struct accept {
+	struct wf_try try;
+	struct sockaddr *addr;
+	socklen_t *addrlen;
+	int flags;
+};
+
+static long accept_now(int fd, struct accept *a)
+{
+	return wf_call(accept4, fd, a->addr, a->addrlen, a->flags);
+}
+
+static long accept_once(struct wf_source *s, struct wf_try *try)
+{
+	struct accept *a = container_of(try, struct accept, try);
+	_Atomic uint32_t *turn = &turns[(unsigned)s->fd % TURNS];
+	long r;
+
+	if (wf_descriptor_nonblock(s))
+		return accept_now(s->fd, a);
+	turn_begin(turn);
+	r = wf_ask(s->fd, POLLIN);
+	r = r == 0 ? -EAGAIN : accept_now(s->fd, a);
+	turn_end(turn);
+	return r;
+}
+
+static int accept_on(int fd, struct sockaddr *addr, socklen_t *addrlen,
+		     int flags)
+{
+	struct accept a = {
+		.try = {.call = accept_once, .want = WF_IN, .what = "accept"},
+		.addr = addr,
+		.addrlen = addrlen,
+		.flags = flags};
+
+	return (int)wf_returned(wf_try(fd, &a.try));
+}
+
+WF_HOOK int accept4(int fd, struct sockaddr *addr, socklen_t *addrlen,
+		    int flags)
+{
+	int r = identity_hooked() ? accept_on(fd, addr, addrlen, flags)
+				  : libc(accept4)(fd, addr, addrlen, flags);
+
+	return wf_descriptor_new(r, flags);
+}
+
+WF_HOOK int accept(int fd, struct sockaddr *addr, socklen_t *addrlen)
+{
+	return accept4(fd, addr, addrlen, 0);
+}
+
+/* --- connect --- */
+
+struct connect {
+	struct wf_try try;
+	const struct sockaddr *addr;
+	socklen_t addrlen;
+	bool begun;
+};
+
+/* There is no MSG_DONTWAIT for connecting: the flag is on for a moment. */
+static long begin_connecting(struct wf_source *s, struct connect *c)
+{
+	long flags = wf_call(fcntl, s->fd, F_GETFL), r;
+
+	wf_call(fcntl, s->fd, F_SETFL, flags | O_NONBLOCK);
+	r = wf_call(connect, s->fd, c->addr, c->addrlen);
+	wf_call(fcntl, s->fd, F_SETFL, flags);
+	c->begun = r == -EINPROGRESS;
+	return r;
+}
+
+/* SO_ERROR is taken away by who reads it. */
+static long finish_connecting(struct wf_source *s)
+{
+	int error = 0;
+	socklen_t size = sizeof error;
+	long r = wf_ask(s->fd, POLLOUT);
+
+	if (r <= 0)
+		return r == 0 ? -EAGAIN : r;
+	r = wf_call(getsockopt, s->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	return r < 0 ? r : -error;
+}
+
+/* A Unix listener whose queue is full says EAGAIN, which no event ends. */
+static long wait_for_room(struct wf_source *s, struct connect *c)
+{
+	return wf_call(connect, s->fd, c->addr, c->addrlen);
+}
+
+static long connect_once(struct wf_source *s, struct wf_try *try)
+{
+	struct connect *c = container_of(try, struct connect, try);
+	long r;
+
+	if (c->begun)
+		return finish_connecting(s);
+	if (wf_descriptor_nonblock(s))
+		return wf_call(connect, s->fd, c->addr, c->addrlen);
+	r = begin_connecting(s, c);
+	if (r == -EAGAIN)
+		return wait_for_room(s, c);
+	return r == -EINPROGRESS || r == -EALREADY ? -EAGAIN : r;
+}
+
+static long connect_on(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+	struct connect c = {.try = {.call = connect_once,
+				    .want = WF_OUT,
+				    .what = "connect"},
+			    .addr = addr,
+			    .addrlen = addrlen};
+	long r = wf_try(fd, &c.try);
+
+	/* Its time is over, and it goes on. */
+	return r == -EAGAIN && c.begun ? -EINPROGRESS : r;
+}
+
+WF_HOOK int connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+	return identity_hooked()
+		       ? (int)wf_returned(connect_on(fd, addr, addrlen))
+		       : libc(connect)(fd, addr, addrlen);
+}
+
+/* --- shutdown, which wakes who waits by the event that it is --- */

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * try.c - see try.h.
+ */
+#include "posix/try.h"
+
+#include <errno.h>
+
+#include "core/sched.h"
+#include "os/clock.h"
+#include "posix/interrupt.h"
+
+long wf_returned(long r)
+{
+	if (likely(r >= 0))
+		return r;
+	errno = (int)-r;
+	return -1;
+}
+
+/* False: it would block. */
+static bool once(struct wf_source *s, struct wf_try *t, long *result)
+{
+	uint64_t seen = source_ready(s);
+	long n;
+
+	if (!t->no_wait && !(seen & source_enders(t->want)))
+		return false;
+	n = t->call(s, t);
+	*result = n;
+	if (n == -EAGAIN && !t->no_wait) {
+		wf_source_empty(s, t->want, seen);
+		return false;
+	}
+	if (n > 0 && (size_t)n < t->expected && s->tcp)
+		wf_source_short(s, t->want, seen);
+	return true;
+}
+
+/* What is known to be empty may have been filled since. */
+static long answer(struct wf_source *s, struct wf_try *t)
+{
+	long n = t->call(s, t);
+
+	return n == -EINTR ? -EAGAIN : n;
+}
+
+static weft_time limit(struct wf_source *s, struct wf_try *t)
+{
+	return t->deadline ? t->deadline
+			   : wf_descriptor_limit(s, t->want & WF_OUT);
+}
+
+/*
+ * -ECANCELED: the caller has to see to that, outside of the source.  `until` is
+ * the end of all waits of one call.
+ */
+static long try_inside(struct wf_source *s, struct wf_try *t, weft_time *until)
+{
+	long result;
+	int r;
+
+	while (!once(s, t, &result)) {
+		if (wf_descriptor_nonblock(s))
+			return answer(s, t);
+		if (!*until)
+			*until = limit(s, t);
+		r = wf_source_wait(s, wf_self(), t->want, t->what, *until);
+		if (r == -ETIMEDOUT)
+			return answer(s, t);
+		if (r < 0)
+			return r;
+	}
+	return result;
+}
+
+long wf_try(int fd, struct wf_try *t)
+{
+	weft_time until = 0;
+	struct wf_source *s;
+	long r;
+
+	wf_cancellation_point();
+	for (;;) {
+		r = wf_source_enter(fd, &s);
+		if (unlikely(r < 0))
+			return r;
+		r = try_inside(s, t, &until);
+		wf_source_leave(s);
+		if (likely(r != -ECANCELED))
+			break;
+		if (!wf_interrupted())
+			return -EINTR;
+	}
+	sched_spend(wf_self());
+	return r;
+}
