@@ -50,16 +50,21 @@ need_test() {
 	need gdb -- has gdb
 	# Debian's has the server too, as redis-check-rdb, and starts nothing.
 	need redis-tools -- has redis-benchmark
-	# Servers for tests/posix, without a service but for stunnel4, which has
-	# nothing to serve unless somebody writes /etc/stunnel/*.conf.
+	need_servers
+	if ! has clang-format-14; then
+		need clang-format-14 -- clang_format_is_14
+	fi
+}
+
+# Real servers for tests/posix, without a service but for stunnel4, which has
+# nothing to serve unless somebody writes /etc/stunnel/*.conf.
+need_servers() {
+	need pkg-config -- has pkg-config
 	need microsocks -- has microsocks
 	need tinyproxy-bin -- has tinyproxy
 	need stunnel4 -- has stunnel4
 	need openssl -- has openssl
 	need libmicrohttpd-dev -- pkg-config --exists libmicrohttpd
-	if ! has clang-format-14; then
-		need clang-format-14 -- clang_format_is_14
-	fi
 }
 
 clang_format_is_14() {
@@ -78,13 +83,17 @@ need_all() {
 }
 
 # What tests/bench/figures.py measures weft against.  redis-tools has the server
-# too, as redis-check-rdb, and unlike redis-server starts no service.
+# too, as redis-check-rdb, and unlike redis-server starts no service.  Unchanged
+# programs are loaded by ab and in TLS.
 need_peers() {
 	need_build
 	need golang-go -- has go
 	need cargo -- has cargo
 	need librust-tokio-dev -- ls -d /usr/share/cargo/registry/tokio-1.*
 	need redis-tools -- has redis-benchmark
+	need_servers
+	need libssl-dev -- pkg-config --exists openssl
+	need apache2-utils -- has ab
 }
 
 need_demo() {

@@ -73,11 +73,11 @@ def split(words, at):
 class Server:
     """A running server: its address, and its end whatever happens."""
 
-    def __init__(self, command, cpus):
+    def __init__(self, command, cpus, **more):
         pin = ["taskset", "-c", cpus] if cpus is not None else []
         self.command = " ".join(command)
         self.process = subprocess.Popen(pin + command, text=True,
-                                        stdout=subprocess.PIPE)
+                                        stdout=subprocess.PIPE, **more)
 
     def __enter__(self):
         try:

@@ -21,9 +21,7 @@ Servers are pinned to one CPU and clients to another where that is said; so two
 CPUs are needed, and nothing else should run on them.
 """
 import argparse
-import collections
 import csv
-import operator
 import os
 import pathlib
 import re
@@ -38,77 +36,14 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
-import compare  # noqa: E402: beside this file
+sys.path.append(str(pathlib.Path(__file__).parent / "posix"))
+import compare  # noqa: E402: beside this file, like those that follow
+from plan import (  # noqa: E402
+    CLIENT_CPU, Plan, SERVER_CPU, Short, Table, bench, count_calls, example,
+    in_turns, load_each, middle, output, ratio, run)
+import unchanged  # noqa: E402
 
-SERVER_CPU, CLIENT_CPU = "1", 0
-LONGEST = 120  # seconds that any program may take
 PEERS = ("go", "tokio")
-TESTS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge}
-
-Plan = collections.namedtuple("Plan", "build rounds seconds fibers")
-
-
-class Short(Exception):
-    """A program is not there, or did not do what it should."""
-
-
-class Table:
-    """Prints the figures, and remembers whether one was short."""
-
-    def __init__(self):
-        self.short = False
-
-    def add(self, name, figure, floor="-"):
-        verdict = "-"
-        if floor != "-":
-            test, limit = re.fullmatch(r"([<>=]+)([\d.]+)", floor).groups()
-            good = TESTS[test](figure, float(limit))
-            verdict = "ok" if good else "short"
-            self.short |= not good
-        print(f"{name} {figure:.3f} {floor} {verdict}", flush=True)
-
-    def fail(self, name, problem):
-        self.short = True
-        print(f"{name}: {problem}", file=sys.stderr)
-
-
-def middle(rounds, of):
-    return statistics.median(of(results) for results in rounds)
-
-
-def ratio(rounds, side, to, name):
-    """The median over the rounds of one server's figure to another's."""
-    return middle(rounds, lambda r: r[side][name] / r[to][name])
-
-
-# Programs that print `name value unit`.
-
-def bench(plan, name):
-    return str(plan.build / "tests" / "bench" / name)
-
-
-def example(plan, name):
-    return str(plan.build / "examples" / name)
-
-
-def output(command):
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True,
-                              timeout=LONGEST, check=True)
-    except (OSError, subprocess.SubprocessError) as problem:
-        raise Short(problem) from problem
-    return done.stdout
-
-
-def run(command, cpu=None):
-    pin = ["taskset", "-c", cpu] if cpu is not None else []
-    lines = (line.split() for line in output(pin + command).splitlines())
-    return {name: float(value) for name, value, _ in lines}
-
-
-def in_turns(plan, *commands, cpu=None):
-    return [[run(command, cpu) for command in commands]
-            for _ in range(plan.rounds)]
 
 
 def switch(plan, table):
@@ -246,25 +181,6 @@ def echo_servers(plan):
             [example(plan, "echo"), "-w", "1", "127.0.0.1:0"])
 
 
-def load_options(plan, **given):
-    options = {"load": bench(plan, "load"), "seconds": plan.seconds,
-               "warmup": 0.5, "bytes": 64, "connections": 1, "rate": None,
-               "http": None, "blocking": False, "spin": False,
-               "cpu_client": None, "cpu_server": None}
-    return argparse.Namespace(**{**options, **given})
-
-
-def load_each(plan, servers, **given):
-    """Rounds of one dictionary of results a server."""
-    options = load_options(plan, **given)
-    rounds = []
-    for _ in range(plan.rounds):
-        results = (compare.measure(options, server) for server in servers)
-        rounds.append([{name: value for name, (value, _) in r.items()}
-                       for r in results])
-    return rounds
-
-
 def echo(connections, floor):
     def measure(plan, table):
         rounds = load_each(plan, echo_servers(plan), connections=connections,
@@ -277,39 +193,13 @@ def echo(connections, floor):
     return measure
 
 
-def count_calls(plan, connections):
-    """Requests, and the calls that strace counted meanwhile, by name."""
-    options = load_options(plan, connections=connections, warmup=0)
-    server = echo_servers(plan)[1]
-    with compare.Server(server, SERVER_CPU) as running, \
-            tempfile.NamedTemporaryFile("r") as counts:
-        tracer = subprocess.Popen(["strace", "-c", "-f", "-p",
-                                   str(running.process.pid), "-o", counts.name],
-                                  stderr=subprocess.PIPE, text=True)
-        try:
-            if "attached" not in tracer.stderr.readline():
-                raise Short("strace may not attach")
-            lines = output(compare.load_command(options) + [running.address])
-        finally:
-            tracer.send_signal(signal.SIGINT)
-            tracer.communicate(timeout=LONGEST)
-        table = counts.read()
-    requests = float(re.search(r"^requests (\d+)", lines, re.M)[1])
-    calls = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ )? *(\w+)$",
-                       table, re.M)
-    # Each connection has had one reply before the load began.
-    return requests + connections, {name: int(n) for n, name in calls}
-
-
 def calls_per_request(plan, table):
     """A hundredth is left for the first and the last one of a connection."""
-    if not shutil.which("strace"):
-        raise Short("strace is not installed")
-    requests, calls = count_calls(plan, 50)
+    calls = count_calls(plan, echo_servers(plan)[1], 50)
     for name, spelled in (("recv", ("recvfrom", "read")),
                           ("send", ("sendto", "write"))):
         count = sum(calls.get(call, 0) for call in spelled)
-        table.add(f"echo.{name}_per_request", count / requests, "<=1.01")
+        table.add(f"echo.{name}_per_request", count, "<=1.01")
 
 
 def one_connection(plan, table):
@@ -464,6 +354,7 @@ FIGURES = {
     "one_connection.1000_per_second": slow_connection,
     "http": http,
     "redis": redis,
+    **unchanged.FIGURES,
 }
 
 
