@@ -6,6 +6,7 @@
 #ifndef WF_POSIX_NAMES_H
 #define WF_POSIX_NAMES_H
 
+#include <aio.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -13,10 +14,13 @@
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <pwd.h>
+#include <resolv.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -43,6 +47,19 @@
 #include <threads.h>
 #include <time.h>
 #include <unistd.h>
+
+/* What no header declares. */
+int __mq_open_2(const char *name, int flags);
+int _IO_getc(FILE *f);
+char *gets(char *s);
+char *__gets_chk(char *s, size_t size);
+char *__fgets_chk(char *s, size_t size, int n, FILE *f);
+char *__fgets_unlocked_chk(char *s, size_t size, int n, FILE *f);
+size_t __fread_chk(void *to, size_t room, size_t size, size_t n, FILE *f);
+size_t __fread_unlocked_chk(void *to, size_t room, size_t size, size_t n,
+			    FILE *f);
+int __isoc99_vfscanf(FILE *f, const char *format, va_list args);
+int __isoc23_vfscanf(FILE *f, const char *format, va_list args);
 
 /* clang-format off */
 #define WF_THREAD_NAMES(X)                                                     \
@@ -103,6 +120,11 @@
 	X(mq_send) X(mq_timedsend) X(mq_receive) X(mq_timedreceive)            \
 	X(msgsnd) X(msgrcv) X(semop) X(semtimedop)
 
+#define WF_LASTING_NAMES(X)                                                    \
+	X(aio_suspend) X(lio_listio) X(gai_suspend) X(syncfs) X(sync)          \
+	X(msync) X(sync_file_range) X(tcsetattr) X(tcsendbreak)               \
+	X(__mq_open_2)
+
 #define WF_TIME_NAMES(X)                                                       \
 	X(nanosleep) X(clock_nanosleep) X(usleep) X(sleep) X(sched_yield)
 
@@ -124,16 +146,32 @@
 #define WF_NET_NAMES(X)                                                        \
 	X(getaddrinfo) X(getnameinfo) X(gethostbyname) X(gethostbyname2)       \
 	X(gethostbyaddr) X(gethostbyname_r) X(gethostbyname2_r)                \
-	X(gethostbyaddr_r)
+	X(gethostbyaddr_r) X(res_query) X(res_search) X(res_querydomain)       \
+	X(res_send) X(res_nquery) X(res_nsearch) X(res_nquerydomain)           \
+	X(res_nsend)
+
+#define WF_USER_NAMES(X)                                                       \
+	X(getpwnam) X(getpwuid) X(getpwnam_r) X(getpwuid_r) X(getgrnam)        \
+	X(getgrgid) X(getgrnam_r) X(getgrgid_r) X(getgrouplist)
+
+#define WF_STREAM_NAMES(X)                                                     \
+	X(fgetc) X(fgetc_unlocked) X(__uflow) X(fgets) X(fgets_unlocked)       \
+	X(__fgets_chk) X(__fgets_unlocked_chk) X(gets) X(__gets_chk)           \
+	X(getdelim) X(fread) X(fread_unlocked) X(__fread_chk)                  \
+	X(__fread_unlocked_chk) X(vfscanf) X(__isoc99_vfscanf)                 \
+	X(__isoc23_vfscanf) X(flockfile) X(getpass)
 /* clang-format on */
 
 #define WF_LIBC_NAMES(X)                                                       \
 	WF_THREAD_NAMES(X)                                                     \
 	WF_LOCK_NAMES(X)                                                       \
 	WF_IO_NAMES(X)                                                         \
+	WF_LASTING_NAMES(X)                                                    \
 	WF_TIME_NAMES(X)                                                       \
 	WF_SIGNAL_NAMES(X)                                                     \
 	WF_PROCESS_NAMES(X)                                                    \
-	WF_NET_NAMES(X)
+	WF_NET_NAMES(X)                                                        \
+	WF_USER_NAMES(X)                                                       \
+	WF_STREAM_NAMES(X)
 
 #endif

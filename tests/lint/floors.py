@@ -37,7 +37,7 @@ HOUSE = [
             " runtime"},
     {"posix": "names libc under quiet deadline lot key identity delivery interrupt region begin"
               " mutex cond rwlock sem barrier spin once c11 thread attribute descriptor try io"
-              " socket poll sleep signal stdio resolve ipc process setid futex stats"
+              " socket poll sleep signal stdio scan resolve ipc flush process setid futex stats"
               " elf command preload launcher"},
 ]
 
