@@ -10,9 +10,9 @@
  *   parked.threads        how many threads the kernel has, in all
  *
  * All wait on semaphores of their own, or with --read for input on descriptors
- * of their own; the names begin with parked.read then.  What the first thread of a process brings with it is not
- * counted.  What is the kernel's is that of the whole system.  Knows nothing of
- * weft.
+ * of their own, when the names begin with parked.read.  What the first thread
+ * of a process brings with it is not counted.  What is the kernel's is that of
+ * the whole system.  Knows nothing of weft.
  */
 #define _GNU_SOURCE
 #include <getopt.h>

@@ -499,9 +499,9 @@ class Microhttpd(Server):
     crowd = 150
 
     def command(self):
-        program = self.options.microhttpd
-        if not program or not os.access(program, os.X_OK):
-            raise Failed(f"no {program or self.program}: it is built with "
+        program = os.path.abspath(self.options.microhttpd or self.program)
+        if not os.access(program, os.X_OK):
+            raise Failed(f"no {program}: it is built with "
                          f"Debian's package {self.package}: sh "
                          "tests/install.sh test, and cmake again")
         return [program, str(self.port)]
