@@ -55,6 +55,7 @@ TLS = {"src/core/self.c"}
 # Calls that sleep or yield, where they are not a wait: "path": "why".
 SLEEPS = {
     "src/core/sleep.c": "weft_yield() off a fiber is sched_yield(2)",
+    "src/posix/spin.c": "the one who has a spin lock may need the CPU",
     "src/posix/names.h": "names of libc's functions",
     "src/posix/sleep.c": "the hooks of sleeping",
     "src/posix/thread.c": "the hooks of sched_yield() and thrd_yield()",
