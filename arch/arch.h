@@ -37,6 +37,13 @@
  *       The thread base of the caller; 0 if this port cannot switch it, when
  *       all contexts have to have base 0.
  *
+ *   wf_base_set(base)
+ *       Another one; the caller sees to it that nothing notices.
+ *
+ *   wf_context_control(ctx)
+ *       *ctx, which does not run, goes on with the caller's FP control state,
+ *       as a new thread does with its creator's.
+ *
  *   wf_base_fast
  *       Whether the base may be set by an instruction, without the kernel.
  *
@@ -77,6 +84,10 @@ void wf_context_trace(const struct wf_context *ctx, void (*fn)(void *),
 		      void *arg);
 #endif
 void wf_context_make(struct wf_context *ctx, void *top, void (*entry)(void *));
+#if WF_BASE_SWITCHED
+void wf_base_set(uintptr_t base);
+void wf_context_control(struct wf_context *ctx);
+#endif
 uintptr_t wf_base_get(void);
 long wf_syscall(long number, long a, long b, long c, long d, long e, long f);
 

@@ -135,6 +135,34 @@ wf_context_trace:
 	.cfi_endproc
 	.size	wf_context_trace, . - wf_context_trace
 
+/* void wf_base_set(uintptr_t base) */
+	.globl	wf_base_set
+	.hidden	wf_base_set
+	.type	wf_base_set, %function
+	.p2align 4
+wf_base_set:
+	.cfi_startproc
+	hint	#34
+	msr	tpidr_el0, x0
+	ret
+	.cfi_endproc
+	.size	wf_base_set, . - wf_base_set
+
+/* void wf_context_control(struct wf_context *ctx): see context.h. */
+	.globl	wf_context_control
+	.hidden	wf_context_control
+	.type	wf_context_control, %function
+	.p2align 4
+wf_context_control:
+	.cfi_startproc
+	hint	#34
+	ldr	x1, [x0]
+	mrs	x2, fpcr
+	str	x2, [x1, #16]
+	ret
+	.cfi_endproc
+	.size	wf_context_control, . - wf_context_control
+
 /* uintptr_t wf_base_get(void) */
 	.globl	wf_base_get
 	.hidden	wf_base_get

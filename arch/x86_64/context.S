@@ -182,6 +182,41 @@ wf_base_get:
 	.cfi_endproc
 	.size	wf_base_get, . - wf_base_get
 
+/* void wf_base_set(uintptr_t base) */
+	.globl	wf_base_set
+	.hidden	wf_base_set
+	.type	wf_base_set, @function
+	.p2align 4
+wf_base_set:
+	.cfi_startproc
+	endbr64
+	cmpb	$0, wf_base_fast(%rip)
+	je	1f
+	wrfsbase %rdi
+	ret
+1:	movq	%rdi, %rsi
+	movl	$0x1002, %edi		/* ARCH_SET_FS */
+	movl	$158, %eax		/* arch_prctl */
+	syscall
+	ret
+	.cfi_endproc
+	.size	wf_base_set, . - wf_base_set
+
+/* void wf_context_control(struct wf_context *ctx): see context.h. */
+	.globl	wf_context_control
+	.hidden	wf_context_control
+	.type	wf_context_control, @function
+	.p2align 4
+wf_context_control:
+	.cfi_startproc
+	endbr64
+	movq	(%rdi), %rax
+	stmxcsr	(%rax)
+	fnstcw	4(%rax)
+	ret
+	.cfi_endproc
+	.size	wf_context_control, . - wf_context_control
+
 /* long wf_syscall(long number, long a, ..., long f) */
 	.globl	wf_syscall
 	.hidden	wf_syscall

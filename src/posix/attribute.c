@@ -40,6 +40,13 @@ static int promote(struct wf_identity *id, const char *what)
 
 /* --- the stack --- */
 
+static size_t whole_pages(size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (size + page - 1) / page * page;
+}
+
 WF_HOOK int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
 {
 	struct wf_identity *id = wf_identity_find(thread);
@@ -55,7 +62,7 @@ WF_HOOK int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
 	pthread_attr_setdetachstate(attr, state == WF_THREAD_DETACHED
 						  ? PTHREAD_CREATE_DETACHED
 						  : PTHREAD_CREATE_JOINABLE);
-	pthread_attr_setguardsize(attr, id->asked_guard);
+	pthread_attr_setguardsize(attr, whole_pages(id->asked_guard));
 	return pthread_attr_setstack(attr, (char *)id->stack + id->guard_size,
 				     id->stack_size - id->guard_size);
 }

@@ -13,6 +13,8 @@
 #include "os/stack.h"
 #include "posix/identity.h"
 #include "posix/lot.h"
+#include "posix/quiet.h"
+#include "posix/setid.h"
 #include "run/runtime.h"
 
 #define STUCK_MAX 4096
@@ -59,6 +61,34 @@ static int read_stack(void)
 	return -EINVAL;
 }
 
+/*
+ * The child has one thread, and it is the kernel's: what it was before, its own
+ * mask and stack for handlers apart, is gone.
+ */
+static void forget_in_child(void)
+{
+	struct wf_identity *me = identity_own();
+	bool was_fiber = me && !atom_load_rlx(&me->promoted);
+
+	wf_identity_forget();
+	wf_lot_forget();
+	lock = (struct wf_spin){0};
+	atom_store_rlx(&begun, false);
+	if (!was_fiber)
+		return;
+	libc(sigaltstack)(&me->altstack, NULL);
+	wf_signals_back(me->mask);
+}
+
+static int watch_forks(void)
+{
+	static bool watched;
+	int r = watched ? 0 : -pthread_atfork(NULL, NULL, forget_in_child);
+
+	watched = r == 0;
+	return r;
+}
+
 /* What sits in a call that weft does not know is no mistake here. */
 static int start(void)
 {
@@ -66,7 +96,13 @@ static int start(void)
 				       .stuck_threads = STUCK_MAX};
 	int r = read_stack();
 
-	return r < 0 ? r : wf_runtime_begin(&options);
+	if (r == 0)
+		r = watch_forks();
+	if (r == 0)
+		r = wf_runtime_begin(&options);
+	if (r == 0)
+		wf_setid_watch();
+	return r;
 }
 
 int wf_begin(void)
@@ -86,10 +122,4 @@ int wf_begin(void)
 		atom_store_rel(&begun, true);
 	spin_unlock(&lock);
 	return r;
-}
-
-void wf_begin_forget(void)
-{
-	lock = (struct wf_spin){0};
-	atom_store_rlx(&begun, false);
 }

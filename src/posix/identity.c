@@ -171,6 +171,9 @@ static void clean_up(struct wf_identity *me)
 	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
 	pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
 	uselocale(LC_GLOBAL_LOCALE);
+	/* The first gives the last error, the second forgets it. */
+	dlerror();
+	dlerror();
 	dl_iterate_phdr(renew_others, wf_self_place());
 	errno = 0;
 }
@@ -491,6 +494,7 @@ int wf_identity_start(const struct wf_thread *t, struct wf_identity **made)
 	id = from_pool(class);
 	if (id) {
 		assign(id, t);
+		wf_context_control(&id->fiber->ctx);
 		count_start();
 		*made = id;
 		wf_sched_queue(id->fiber);

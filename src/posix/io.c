@@ -83,11 +83,29 @@ static void take_sigpipe(void)
 	wf_call(rt_sigtimedwait, &mask, NULL, &none, sizeof mask);
 }
 
+/*
+ * A terminal may be set to wait for a time between bytes, which only the kernel
+ * knows how to do.
+ */
+static long terminal_move(struct wf_source *s, const struct wf_transfer *t)
+{
+	long n;
+
+	wf_region_enter();
+	n = file_move(s->fd, t);
+	wf_region_leave();
+	return n;
+}
+
 static long other_move(struct wf_source *s, struct move *m,
 		       const struct wf_transfer *t)
 {
 	long n;
 
+	if (s->terminal) {
+		m->final = true;
+		return terminal_move(s, t);
+	}
 	m->final = atom_load_rlx(&s->kind) == WF_FILE;
 	n = m->final ? file_move(s->fd, t) : wf_transfer_once(s, t);
 	if (n == -EPIPE)
@@ -183,8 +201,9 @@ WF_HOOK ssize_t read(int fd, void *buf, size_t length)
 {
 	struct iovec iov = {buf, length};
 
-	return identity_hooked() ? read_pieces(fd, &iov, 1)
-				 : libc(read)(fd, buf, length);
+	/* To read no bytes waits for none. */
+	return identity_hooked() && length ? read_pieces(fd, &iov, 1)
+					   : libc(read)(fd, buf, length);
 }
 
 WF_HOOK ssize_t readv(int fd, const struct iovec *iov, int count)

@@ -33,6 +33,14 @@ WF_HOOK int pthread_key_create(pthread_key_t *key, destructor d)
 	return r;
 }
 
+/* As older programs call it. */
+WF_HOOK int __pthread_key_create(pthread_key_t *key, destructor d);
+
+WF_HOOK int __pthread_key_create(pthread_key_t *key, destructor d)
+{
+	return pthread_key_create(key, d);
+}
+
 WF_HOOK int pthread_key_delete(pthread_key_t key)
 {
 	if (key < PTHREAD_KEYS_MAX)

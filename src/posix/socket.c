@@ -76,13 +76,14 @@ static long accept_once(struct wf_source *s, struct wf_try *try)
 static int accept_on(int fd, struct sockaddr *addr, socklen_t *addrlen,
 		     int flags)
 {
+	const int known = SOCK_NONBLOCK | SOCK_CLOEXEC;
 	struct accept a = {
 		.try = {.call = accept_once, .want = WF_IN, .what = "accept"},
 		.addr = addr,
 		.addrlen = addrlen,
 		.flags = flags};
 
-	return (int)wf_returned(wf_try(fd, &a.try));
+	return (int)wf_returned(flags & ~known ? -EINVAL : wf_try(fd, &a.try));
 }
 
 WF_HOOK int accept4(int fd, struct sockaddr *addr, socklen_t *addrlen,
@@ -109,49 +110,39 @@ struct connect {
 };
 
 /* There is no MSG_DONTWAIT for connecting: the flag is on for a moment. */
-static long begin_connecting(struct wf_source *s, struct connect *c)
+static long connect_now(struct wf_source *s, struct connect *c)
 {
 	long flags = wf_call(fcntl, s->fd, F_GETFL), r;
 
 	wf_call(fcntl, s->fd, F_SETFL, flags | O_NONBLOCK);
 	r = wf_call(connect, s->fd, c->addr, c->addrlen);
 	wf_call(fcntl, s->fd, F_SETFL, flags);
-	c->begun = r == -EINPROGRESS;
 	return r;
 }
 
-/* SO_ERROR is taken away by who reads it. */
-static long finish_connecting(struct wf_source *s)
-{
-	int error = 0;
-	socklen_t size = sizeof error;
-	long r = wf_ask(s->fd, POLLOUT);
-
-	if (r <= 0)
-		return r == 0 ? -EAGAIN : r;
-	r = wf_call(getsockopt, s->fd, SOL_SOCKET, SO_ERROR, &error, &size);
-	return r < 0 ? r : -error;
-}
-
-/* A Unix listener whose queue is full says EAGAIN, which no event ends. */
-static long wait_for_room(struct wf_source *s, struct connect *c)
-{
-	return wf_call(connect, s->fd, c->addr, c->addrlen);
-}
-
+/*
+ * To ask again once it is decided gives the result, and leaves the socket as
+ * one blocking call would have left it, which SO_ERROR does not.
+ */
 static long connect_once(struct wf_source *s, struct wf_try *try)
 {
 	struct connect *c = container_of(try, struct connect, try);
 	long r;
 
-	if (c->begun)
-		return finish_connecting(s);
-	if (wf_descriptor_nonblock(s))
+	if (!c->begun && wf_descriptor_nonblock(s))
 		return wf_call(connect, s->fd, c->addr, c->addrlen);
-	r = begin_connecting(s, c);
+	if (c->begun && wf_ask(s->fd, POLLOUT) == 0)
+		return -EAGAIN;
+	r = connect_now(s, c);
+	/* A Unix listener's queue is full, and no event says when it is not. */
 	if (r == -EAGAIN)
-		return wait_for_room(s, c);
-	return r == -EINPROGRESS || r == -EALREADY ? -EAGAIN : r;
+		return wf_call(connect, s->fd, c->addr, c->addrlen);
+	if (r == -EISCONN && c->begun)
+		return 0;
+	if (r != -EINPROGRESS && r != -EALREADY)
+		return r;
+	c->begun = true;
+	return -EAGAIN;
 }
 
 static long connect_on(int fd, const struct sockaddr *addr, socklen_t addrlen)
@@ -173,5 +164,3 @@ WF_HOOK int connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
 		       ? (int)wf_returned(connect_on(fd, addr, addrlen))
 		       : libc(connect)(fd, addr, addrlen);
 }
-
-/* --- shutdown, which wakes who waits by the event that it is --- */

@@ -19,12 +19,13 @@ long wf_returned(long r)
 }
 
 /* False: it would block. */
-static bool once(struct wf_source *s, struct wf_try *t, long *result)
+static bool once(struct wf_source *s, struct wf_try *t, bool first,
+		 long *result)
 {
 	uint64_t seen = source_ready(s);
 	long n;
 
-	if (!t->no_wait && !(seen & source_enders(t->want)))
+	if (!t->no_wait && !first && !(seen & source_enders(t->want)))
 		return false;
 	n = t->call(s, t);
 	*result = n;
@@ -57,10 +58,12 @@ static weft_time limit(struct wf_source *s, struct wf_try *t)
  */
 static long try_inside(struct wf_source *s, struct wf_try *t, weft_time *until)
 {
+	/* Only of these what is known is all that the kernel would look at. */
+	bool first = !s->tcp;
 	long result;
 	int r;
 
-	while (!once(s, t, &result)) {
+	for (; !once(s, t, first, &result); first = false) {
 		if (wf_descriptor_nonblock(s))
 			return answer(s, t);
 		if (!*until)

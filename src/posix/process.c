@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process.c - the hooks of fork, exec and waiting for children.
+ *
+ * A process that is made starts with the mask of the thread that makes it, and
+ * so does what it executes: the fiber's, not the worker's.  A region lends the
+ * kernel thread that mask (region.h).
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "posix/descriptor.h"
+#include "posix/region.h"
+
+/* --- fork --- */
+
+WF_HOOK pid_t fork(void)
+{
+	wf_descriptor_foreign();
+	return REGION(fork);
+}
+
+/* A child that shares the parent's memory would share its fibers too. */
+WF_HOOK pid_t vfork(void)
+{
+	return fork();
+}
+
+WF_HOOK int daemon(int nochdir, int noclose)
+{
+	wf_descriptor_foreign();
+	return REGION(daemon, nochdir, noclose);
+}
+
+/* --- exec --- */
+
+WF_HOOK int execve(const char *path, char *const argv[], char *const envp[])
+{
+	return REGION(execve, path, argv, envp);
+}
+
+WF_HOOK int execv(const char *path, char *const argv[])
+{
+	return REGION(execv, path, argv);
+}
+
+WF_HOOK int execvp(const char *file, char *const argv[])
+{
+	return REGION(execvp, file, argv);
+}
+
+WF_HOOK int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+	return REGION(execvpe, file, argv, envp);
+}
+
+WF_HOOK int fexecve(int fd, char *const argv[], char *const envp[])
+{
+	return REGION(fexecve, fd, argv, envp);
+}
+
+WF_HOOK int execveat(int dir, const char *path, char *const argv[],
+		     char *const envp[], int flags)
+{
+	return REGION(execveat, dir, path, argv, envp, flags);
+}
+
+/* The arguments that follow, up to NULL, as an array; NULL without memory. */
+static char **gather(const char *first, va_list *rest)
+{
+	size_t count = 0, room = 16;
+	char **argv = malloc(room * sizeof *argv), **more;
+
+	if (!argv)
+		return NULL;
+	argv[count] = (char *)first;
+	while (argv[count++]) {
+		if (count == room) {
+			more = realloc(argv, 2 * room * sizeof *argv);
+			if (!more) {
+				free(argv);
+				return NULL;
+			}
+			argv = more;
+			room *= 2;
+		}
+		argv[count] = va_arg(*rest, char *);
+	}
+	return argv;
+}
+
+/* Only an error comes back. */
+static int failed(char **argv, int r)
+{
+	int error = argv ? errno : ENOMEM;
+
+	free(argv);
+	errno = error;
+	return argv ? r : -1;
+}
+
+WF_HOOK int execl(const char *path, const char *arg, ...)
+{
+	va_list rest;
+	char **argv;
+
+	va_start(rest, arg);
+	argv = gather(arg, &rest);
+	va_end(rest);
+	return failed(argv, argv ? execv(path, argv) : -1);
+}
+
+WF_HOOK int execlp(const char *file, const char *arg, ...)
+{
+	va_list rest;
+	char **argv;
+
+	va_start(rest, arg);
+	argv = gather(arg, &rest);
+	va_end(rest);
+	return failed(argv, argv ? execvp(file, argv) : -1);
+}
+
+WF_HOOK int execle(const char *path, const char *arg, ...)
+{
+	va_list rest;
+	char **argv, **envp;
+
+	va_start(rest, arg);
+	argv = gather(arg, &rest);
+	envp = argv ? va_arg(rest, char **) : NULL;
+	va_end(rest);
+	return failed(argv, argv ? execve(path, argv, envp) : -1);
+}
+
+/* --- a child with a program --- */
+
+WF_HOOK int posix_spawn(pid_t *pid, const char *path,
+			const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attr, char *const argv[],
+			char *const envp[])
+{
+	return REGION(posix_spawn, pid, path, actions, attr, argv, envp);
+}
+
+WF_HOOK int posix_spawnp(pid_t *pid, const char *file,
+			 const posix_spawn_file_actions_t *actions,
+			 const posix_spawnattr_t *attr, char *const argv[],
+			 char *const envp[])
+{
+	return REGION(posix_spawnp, pid, file, actions, attr, argv, envp);
+}
+
+WF_HOOK int system(const char *command)
+{
+	return REGION(system, command);
+}
+
+WF_HOOK FILE *popen(const char *command, const char *mode)
+{
+	FILE *f = REGION(popen, command, mode);
+
+	if (f)
+		wf_descriptor_new(fileno(f), 0);
+	return f;
+}
+
+WF_HOOK int pclose(FILE *f)
+{
+	wf_descriptor_drop(fileno(f));
+	return REGION(pclose, f);
+}
+
+/* --- waiting for one --- */
+
+WF_HOOK pid_t wait(int *status)
+{
+	return REGION(wait, status);
+}
+
+WF_HOOK pid_t waitpid(pid_t pid, int *status, int options)
+{
+	return REGION(waitpid, pid, status, options);
+}
+
+WF_HOOK pid_t wait3(int *status, int options, struct rusage *usage)
+{
+	return REGION(wait3, status, options, usage);
+}
+
+WF_HOOK pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage)
+{
+	return REGION(wait4, pid, status, options, usage);
+}
+
+WF_HOOK int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
+{
+	return REGION(waitid, type, id, info, options);
+}
