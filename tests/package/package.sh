@@ -4,7 +4,7 @@
 # package.sh - one way of using weft from another project; run by ctest, which
 # sets the variables.  `install` comes first and serves the others.
 #
-#	package.sh install|find|pkgconfig|static|subdirectory
+#	package.sh install|find|pkgconfig|static|subdirectory|launcher
 set -eu
 way=$1
 here=$SOURCE/tests/package
@@ -41,6 +41,22 @@ pc() {
 	PKG_CONFIG_PATH=$moved/$LIBDIR/pkgconfig pkg-config "$@" weft
 }
 
+# Fifty threads, each of which the kernel knows: or a few that carry them all.
+count() {
+	said=$("$@")
+	echo "$said"
+	case $said in
+	"50 threads, "*) ;;
+	*) echo "unexpected: $said" && exit 1 ;;
+	esac
+	known=$(echo "$said" | sed 's/.*, \([0-9]*\) known .*/\1/')
+}
+
+fibers() {
+	count env WEFT_WORKERS=2 "$@"
+	[ "$known" -le 25 ] || { echo "too many" && exit 1; }
+}
+
 case $way in
 install)
 	rm -rf "$moved"
@@ -61,6 +77,15 @@ static)
 	"$CC" -static "$here/hello.c" -o "$mine/hello" \
 		$(pc --static --cflags --libs)
 	expect "$mine/hello"
+	;;
+launcher)
+	"$CC" -pthread "$here/threads.c" -o "$mine/threads"
+	count "$mine/threads"
+	[ "$known" -eq 51 ] || { echo "where are they?" && exit 1; }
+	fibers "$moved/bin/weft" "$mine/threads"
+	"$CC" -pthread "$here/threads.c" -o "$mine/linked" \
+		-L"$moved/$LIBDIR" -lweft_posix
+	LD_LIBRARY_PATH=$moved/$LIBDIR fibers "$mine/linked"
 	;;
 subdirectory)
 	project subdirectory "-DWEFT_SOURCE=$SOURCE"

@@ -689,15 +689,33 @@ class Threads(unittest.TestCase):
         static void (*const first)(void) = early;
     """
 
-    def count(self, program, **environment):
+    def count(self, program, *options, **environment):
         """How many threads of its fifty and one the kernel knows."""
         done = subprocess.run(
-            [OPTIONS.weft, program], stdout=subprocess.PIPE, text=True,
-            env={**os.environ, **environment}, timeout=LIMIT)
+            [OPTIONS.weft, *options, program], stdout=subprocess.PIPE,
+            text=True, env={**os.environ, **environment}, timeout=LIMIT)
+        self.assertEqual(done.returncode, 0)
         self.assertRegex(done.stdout,
                          r"\A50 threads, \d+ known to the kernel$")
-        self.assertEqual(done.returncode, 0)
         return int(done.stdout.split()[2])
+
+    def test_they_become_fibers(self):
+        program = compile_c("", "threads", "-pthread", THREADS)
+        for workers in "1", "2", "4":
+            self.assertLess(self.count(program, "--workers", workers), 25)
+
+    def test_so_they_do_under_a_sanitizer(self):
+        try:
+            program = compile_c("", "sanitized", "-pthread", THREADS,
+                                "-fsanitize=address")
+        except subprocess.CalledProcessError:
+            self.skipTest("AddressSanitizer is not installed")
+        environment = {"ASAN_OPTIONS": "detect_leaks=0"}
+        if re.search(rb"\0libasan\.so\.\d+\0", program.read_bytes()):
+            environment["LD_PRELOAD"] = subprocess.check_output(
+                [OPTIONS.cc, "-print-file-name=libasan.so"], text=True).strip()
+        self.assertLess(self.count(program, "--workers", "2", **environment),
+                        25)
 
     def test_they_stay_threads_if_it_is_disabled(self):
         program = compile_c("", "threads", "-pthread", THREADS)
