@@ -169,6 +169,11 @@ class Listener(compare.Server):
     def threads(self):
         return len(os.listdir(f"/proc/{self.process.pid}/task"))
 
+    def cpu(self):
+        """Nanoseconds that it has had."""
+        clock = ~self.process.pid << 3 | 2  # as clock_getcpuclockid(3) does
+        return time.clock_gettime_ns(clock)
+
 
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -194,8 +199,9 @@ def drive(server, client):
 
 def load(plan, server, connections, more):
     options = load_options(plan, connections=connections)
-    said, threads = drive(server, compare.load_command(options) + more +
-                          [server.address])
+    said, threads = drive(server, [
+        *compare.load_command(options), "--pid", str(server.process.pid), *more,
+        server.address])
     results = (line.split() for line in said.splitlines())
     return {"threads": threads,
             **{name: float(value) for name, value, _ in results}}
@@ -203,6 +209,7 @@ def load(plan, server, connections, more):
 
 def ab(plan, server, connections, more):
     requests = max(connections * 2, round(8000 * plan.seconds))
+    before = server.cpu()
     said, threads = drive(server, [
         find("ab", "apache2-utils"), "-q", "-c", str(connections), "-n",
         str(requests), "-X", server.address, *more])
@@ -210,6 +217,7 @@ def ab(plan, server, connections, more):
     if not failed or int(failed[1]) or "Non-2xx" in said:
         raise Short(f"{server.command}: ab: {said}")
     return {"threads": threads,
+            "cpu_per_request": (server.cpu() - before) / requests,
             "rate": float(re.search(r"^Requests per second: +([\d.]+)", said,
                                     re.M)[1]),
             "latency.p99": float(re.search(r"^ +99% +(\d+)", said, re.M)[1])}
@@ -233,7 +241,8 @@ def serve(kind, client, connections, **floors):
 
 
 def add_server(table, name, rounds, floors):
-    for figure, of in (("rate_ratio", "rate"), ("p99_ratio", "latency.p99")):
+    for figure, of in (("rate_ratio", "rate"), ("p99_ratio", "latency.p99"),
+                       ("cpu_ratio", "cpu_per_request")):
         table.add(f"{name}.{figure}", ratio(rounds, FIBERS, THREADS, of),
                   floors.get(figure, "-"))
     for side, how in ((THREADS, "on_threads"), (FIBERS, "on_fibers")):
