@@ -98,6 +98,7 @@ void wf_timer_disarm(struct wf_timer *t)
 	if (removed(t->wheel, t))
 		atom_store_rlx(&t->fiber->due, WF_DUE_UNKNOWN);
 	spin_unlock(&t->wheel->lock);
+	t->wheel = NULL; /* so that it covers nothing, see timer_covers() */
 }
 
 /* The first slot in use on a level that is not behind us; SLOTS if none. */

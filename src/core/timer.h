@@ -43,7 +43,7 @@
 struct wf_timer {
 	struct wf_link link;
 	struct weft_fiber *fiber; /* unparked when it fires */
-	struct wf_wheel *wheel;   /* where it has been armed */
+	struct wf_wheel *wheel;   /* where it has been armed; NULL: nowhere */
 	uint64_t tick;
 	uint8_t level, slot;
 	_Atomic uint8_t fired; /* atomic */

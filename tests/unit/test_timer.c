@@ -156,6 +156,17 @@ Test(timer, a_disarmed_timer_does_not_fire)
 	cr_assert_eq(wheel.count, 0);
 }
 
+/* Of one that is used once more after its fiber has ended. */
+Test(timer, a_disarmed_timer_does_for_no_deadline)
+{
+	make(1, 0);
+	arm(0, WEFT_MSEC(1));
+	cr_assert(timer_covers(&entries[0].timer, WEFT_MSEC(2)));
+	disarm(0);
+	cr_assert_not(timer_covers(&entries[0].timer, WEFT_MSEC(2)));
+	cr_assert_not(timer_surely_covers(&fibers[0], WEFT_SEC(1)));
+}
+
 Test(timer, a_timer_can_be_armed_again)
 {
 	make(1, 0);
