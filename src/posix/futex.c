@@ -38,7 +38,7 @@ static int deadline_of(const struct futex *f, weft_time *deadline)
 			      f->limit, deadline);
 }
 
-static long wait(const struct futex *f, uint32_t bits)
+static long wait_for(const struct futex *f, uint32_t bits)
 {
 	weft_time deadline;
 	int r = deadline_of(f, &deadline);
@@ -101,9 +101,9 @@ static long futex(const struct futex *f)
 		return pass(f);
 	switch (f->operation) {
 	case FUTEX_WAIT:
-		return wait(f, FUTEX_BITSET_MATCH_ANY);
+		return wait_for(f, FUTEX_BITSET_MATCH_ANY);
 	case FUTEX_WAIT_BITSET:
-		return wait(f, f->last);
+		return wait_for(f, f->last);
 	case FUTEX_WAKE:
 		return wake(f, FUTEX_BITSET_MATCH_ANY);
 	case FUTEX_WAKE_BITSET:

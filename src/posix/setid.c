@@ -46,7 +46,7 @@ void wf_setid_watch(void)
 	struct action a;
 
 	if (wf_call(rt_sigaction, SETID_SIGNAL, NULL, &a, sizeof a.mask) < 0 ||
-	    a.handler == (handler)SIG_DFL || a.handler == handle)
+	    !a.handler || a.handler == handle)
 		return;
 	libcs = a.handler;
 	a.handler = handle;
