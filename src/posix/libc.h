@@ -19,6 +19,10 @@
 
 #define WF_HOOK __attribute__((visibility("default")))
 
+/* The hook under an older name of libc's, which old programs call. */
+#define WF_HOOK_AS(old, name)                                                  \
+	WF_HOOK __typeof__(name) old __attribute__((alias(#name), nothrow))
+
 struct wf_libc {
 #define WF_NAME(name) __typeof__(name) *p_##name;
 	WF_LIBC_NAMES(WF_NAME)

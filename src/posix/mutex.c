@@ -391,3 +391,7 @@ WF_HOOK int pthread_mutex_setprioceiling(pthread_mutex_t *m, int ceiling,
 		       ? libc(pthread_mutex_setprioceiling)(m, ceiling, old)
 		       : REGION(pthread_mutex_setprioceiling, m, ceiling, old);
 }
+
+WF_HOOK_AS(__pthread_mutex_lock, pthread_mutex_lock);
+WF_HOOK_AS(__pthread_mutex_trylock, pthread_mutex_trylock);
+WF_HOOK_AS(__pthread_mutex_unlock, pthread_mutex_unlock);

@@ -85,3 +85,5 @@ WF_HOOK int pthread_once(pthread_once_t *control, void (*init)(void))
 	wf_once(control, init);
 	return 0;
 }
+
+WF_HOOK_AS(__pthread_once, pthread_once);

@@ -479,3 +479,9 @@ WF_HOOK int pthread_rwlock_unlock(pthread_rwlock_t *l)
 	return libc_alone() || is_shared(l) ? libc(pthread_rwlock_unlock)(l)
 					    : end(l);
 }
+
+WF_HOOK_AS(__pthread_rwlock_rdlock, pthread_rwlock_rdlock);
+WF_HOOK_AS(__pthread_rwlock_tryrdlock, pthread_rwlock_tryrdlock);
+WF_HOOK_AS(__pthread_rwlock_wrlock, pthread_rwlock_wrlock);
+WF_HOOK_AS(__pthread_rwlock_trywrlock, pthread_rwlock_trywrlock);
+WF_HOOK_AS(__pthread_rwlock_unlock, pthread_rwlock_unlock);

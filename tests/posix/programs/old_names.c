@@ -5,46 +5,30 @@
  */
 #include "see.h"
 
-#include <dlfcn.h>
+#ifdef __x86_64__
+#define FIRST "GLIBC_2.2.5"
+#else
+#define FIRST "GLIBC_2.17"
+#endif
 
-static void *find(const char *name)
-{
-	static const char *const versions[] = {"GLIBC_2.2.5", "GLIBC_2.17",
-					       "GLIBC_2.34"};
-	void *symbol = NULL;
+/* What an old program refers to. */
+#define OLD(type, mine, name, ...)                                             \
+	type mine(__VA_ARGS__);                                                \
+	__asm__(".symver " #mine "," #name "@" FIRST)
 
-	for (int i = 0; i < 3 && symbol == NULL; i++)
-		symbol = dlvsym(RTLD_DEFAULT, name, versions[i]);
-	see("%s: %s", name, symbol ? "there" : "not there");
-	return symbol;
-}
-
-typedef int (*mutex_call)(pthread_mutex_t *);
-typedef int (*rwlock_call)(pthread_rwlock_t *);
-
-static mutex_call old_lock, old_trylock, old_unlock;
-static rwlock_call old_rdlock, old_wrlock, old_rwunlock, old_tryrdlock,
-	old_trywrlock;
-static int (*old_once)(pthread_once_t *, void (*)(void));
-static int (*old_key_create)(pthread_key_t *, void (*)(void *));
-static int (*old_setspecific)(pthread_key_t, const void *);
-static void *(*old_getspecific)(pthread_key_t);
-
-static void find_all(void)
-{
-	old_lock = find("__pthread_mutex_lock");
-	old_trylock = find("__pthread_mutex_trylock");
-	old_unlock = find("__pthread_mutex_unlock");
-	old_rdlock = find("__pthread_rwlock_rdlock");
-	old_wrlock = find("__pthread_rwlock_wrlock");
-	old_tryrdlock = find("__pthread_rwlock_tryrdlock");
-	old_trywrlock = find("__pthread_rwlock_trywrlock");
-	old_rwunlock = find("__pthread_rwlock_unlock");
-	old_once = find("__pthread_once");
-	old_key_create = find("__pthread_key_create");
-	old_setspecific = find("__pthread_setspecific");
-	old_getspecific = find("__pthread_getspecific");
-}
+OLD(int, old_lock, __pthread_mutex_lock, pthread_mutex_t *);
+OLD(int, old_trylock, __pthread_mutex_trylock, pthread_mutex_t *);
+OLD(int, old_unlock, __pthread_mutex_unlock, pthread_mutex_t *);
+OLD(int, old_rdlock, __pthread_rwlock_rdlock, pthread_rwlock_t *);
+OLD(int, old_wrlock, __pthread_rwlock_wrlock, pthread_rwlock_t *);
+OLD(int, old_tryrdlock, __pthread_rwlock_tryrdlock, pthread_rwlock_t *);
+OLD(int, old_trywrlock, __pthread_rwlock_trywrlock, pthread_rwlock_t *);
+OLD(int, old_rwunlock, __pthread_rwlock_unlock, pthread_rwlock_t *);
+OLD(int, old_once, __pthread_once, pthread_once_t *, void (*)(void));
+OLD(int, old_key_create, __pthread_key_create, pthread_key_t *,
+    void (*)(void *));
+OLD(int, old_setspecific, __pthread_setspecific, pthread_key_t, const void *);
+OLD(void *, old_getspecific, __pthread_getspecific, pthread_key_t);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
@@ -131,7 +115,6 @@ static void all(void *(*run)(void *), int count)
 
 int main(void)
 {
-	find_all();
 	all(counts, 6);
 	see("total %d %d", total[0], total[1]);
 	all(takes_turns, 2);
