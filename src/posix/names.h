@@ -76,29 +76,21 @@ int __isoc23_vfscanf(FILE *f, const char *format, va_list args);
 #define WF_LOCK_NAMES(X)                                                       \
 	X(pthread_mutex_lock) X(pthread_mutex_trylock)                         \
 	X(pthread_mutex_timedlock) X(pthread_mutex_clocklock)                  \
-	X(pthread_mutex_unlock) X(pthread_mutex_init)                          \
-	X(pthread_mutex_destroy) X(pthread_mutex_consistent)                   \
-	X(pthread_mutex_getprioceiling) X(pthread_mutex_setprioceiling)        \
-	X(pthread_cond_init) X(pthread_cond_destroy) X(pthread_cond_wait)      \
-	X(pthread_cond_timedwait) X(pthread_cond_clockwait)                    \
-	X(pthread_cond_signal) X(pthread_cond_broadcast)                       \
-	X(pthread_rwlock_init) X(pthread_rwlock_destroy)                       \
-	X(pthread_rwlock_rdlock) X(pthread_rwlock_tryrdlock)                   \
-	X(pthread_rwlock_timedrdlock) X(pthread_rwlock_clockrdlock)            \
-	X(pthread_rwlock_wrlock) X(pthread_rwlock_trywrlock)                   \
-	X(pthread_rwlock_timedwrlock) X(pthread_rwlock_clockwrlock)            \
-	X(pthread_rwlock_unlock)                                               \
-	X(pthread_barrier_init) X(pthread_barrier_destroy)                     \
-	X(pthread_barrier_wait)                                                \
-	X(pthread_spin_init) X(pthread_spin_destroy) X(pthread_spin_lock)      \
-	X(pthread_spin_trylock) X(pthread_spin_unlock) X(pthread_once)         \
-	X(sem_init) X(sem_destroy) X(sem_wait) X(sem_trywait)                  \
+	X(pthread_mutex_unlock) X(pthread_mutex_setprioceiling)                \
+	X(pthread_cond_wait) X(pthread_cond_timedwait)                         \
+	X(pthread_cond_clockwait) X(pthread_cond_signal)                       \
+	X(pthread_cond_broadcast) X(pthread_rwlock_rdlock)                     \
+	X(pthread_rwlock_tryrdlock) X(pthread_rwlock_timedrdlock)              \
+	X(pthread_rwlock_clockrdlock) X(pthread_rwlock_wrlock)                 \
+	X(pthread_rwlock_trywrlock) X(pthread_rwlock_timedwrlock)              \
+	X(pthread_rwlock_clockwrlock) X(pthread_rwlock_unlock)                 \
+	X(pthread_barrier_destroy) X(pthread_barrier_wait) X(pthread_spin_lock)\
+	X(pthread_spin_trylock) X(pthread_once) X(sem_wait) X(sem_trywait)     \
 	X(sem_timedwait) X(sem_clockwait) X(sem_post) X(sem_getvalue)          \
 	X(thrd_create) X(thrd_join) X(thrd_detach) X(thrd_exit) X(thrd_sleep)  \
-	X(thrd_yield) X(mtx_init) X(mtx_lock) X(mtx_trylock)                   \
-	X(mtx_timedlock) X(mtx_unlock) X(mtx_destroy) X(cnd_init)              \
+	X(thrd_yield) X(mtx_lock) X(mtx_trylock) X(mtx_timedlock) X(mtx_unlock)\
 	X(cnd_wait) X(cnd_timedwait) X(cnd_signal) X(cnd_broadcast)            \
-	X(cnd_destroy) X(tss_create) X(tss_delete) X(call_once)
+	X(tss_create) X(tss_delete) X(call_once)
 
 #define WF_IO_NAMES(X)                                                         \
 	X(read) X(write) X(readv) X(writev) X(pread) X(pwrite) X(pread64)      \
