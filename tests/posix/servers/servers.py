@@ -9,7 +9,7 @@ Starts the server as it comes from the distribution, on loopback, with a
 configuration of its own; many clients at once hold conversations with it, of
 which each byte is verified; then it gets SIGTERM.  All of that again with
 LIBRARY preloaded and two workers: it has to end with the same status, and to
-have had no more than a few OS threads meanwhile.
+have no more than a few OS threads for all of them.
 
 Clients, and whatever the server itself talks to, are in this process.
 """
@@ -32,6 +32,7 @@ WORKERS = 2
 MOST_THREADS = 8  # on fibers
 SHOWN = 30  # threads and lines of a server that failed
 LOOK = 0.02  # seconds between two looks at what has no event
+LOOKS = 15
 
 
 class Failed(Exception):
@@ -62,17 +63,19 @@ async def together(conversations):
 
 
 class Meeting:
-    """Lets its guests go on when all of them have come."""
+    """Lets its guests go on when all of them have come, and `look` is over."""
 
-    def __init__(self, guests):
+    def __init__(self, guests, look):
         self.missing = guests
-        self.complete = asyncio.Event()
+        self.look = look
+        self.over = asyncio.Event()
 
     async def come(self):
         self.missing -= 1
         if self.missing == 0:
-            self.complete.set()
-        await self.complete.wait()
+            await self.look()
+            self.over.set()
+        await self.over.wait()
 
 
 # What servers talk to.
@@ -159,7 +162,7 @@ def show_thread(task):
 class Server:
     """One of them: how it is started, and the conversations with it.
 
-    `crowd` clients are connected at one time, which is that many threads.
+    `crowd` clients meet: all are connected then, and none of them says anything.
     """
     package = ""
     program = ""
@@ -171,7 +174,8 @@ class Server:
         self.process = None
         self.listeners = []
         self.open = []
-        self.threads = 0  # the most that were seen
+        self.threads = None  # while the clients meet
+        self.most_threads = 0
 
     # To be said for each.
 
@@ -261,13 +265,21 @@ class Server:
         return "runs" if status is None else f"has ended, status {status}"
 
     def count_threads(self):
-        path = f"/proc/{self.process.pid}/task"
-        self.threads = max(self.threads, len(os.listdir(path)))
+        count = len(os.listdir(f"/proc/{self.process.pid}/task"))
+        self.most_threads = max(self.most_threads, count)
+        return count
 
     async def watch_threads(self):
         while True:
             self.count_threads()
             await asyncio.sleep(LOOK)
+
+    async def look_at_crowd(self):
+        """The fewest of some looks: one that is about to end is none."""
+        self.threads = self.count_threads()
+        for _ in range(LOOKS):
+            await asyncio.sleep(LOOK)
+            self.threads = min(self.threads, self.count_threads())
 
     async def drive(self):
         watcher = asyncio.ensure_future(self.watch_threads())
@@ -323,12 +335,12 @@ class Server:
         self.holder.close()
 
     async def run(self, library):
-        """Its status, and how many threads there were at most."""
+        """Its status, and how many threads it had."""
         try:
             await self.prepare()
             await self.start(library)
             await self.drive()
-            return await self.end(), self.threads
+            return await self.end(), self.threads, self.most_threads
         except Failed:
             self.show()
             raise
@@ -346,7 +358,7 @@ class Microsocks(Server):
 
     async def prepare(self):
         self.echo = await self.listen(serve_echo)
-        self.meeting = Meeting(self.crowd)
+        self.meeting = Meeting(self.crowd, self.look_at_crowd)
 
     async def dial(self, by_name):
         reader, writer = await self.connect()
@@ -361,7 +373,6 @@ class Microsocks(Server):
         reader, writer = await self.dial(by_name=number % 4 == 0)
         await echo_rounds(reader, writer, number, 1, 1000)
         await self.meeting.come()
-        self.count_threads()
         await echo_rounds(reader, writer, number, 20, 20000)
         if number % 10:  # the others stay until SIGTERM
             writer.close()
@@ -394,7 +405,7 @@ LogLevel Connect
         return [self.find_program(), "-d", "-c", path]
 
     async def prepare(self):
-        self.meeting = Meeting(self.crowd)
+        self.meeting = Meeting(self.crowd, self.look_at_crowd)
         self.web = await self.listen(Web(self.meeting).serve)
         self.echo = await self.listen(serve_echo)
 
@@ -429,16 +440,10 @@ LogLevel Connect
             await (self.post if i % 3 == 2 else self.get)(number + i, length)
 
     async def converse(self):
-        watch = asyncio.ensure_future(self.count_when_met())
         await together(map(self.client, range(self.crowd)))
-        await watch
         await together([self.get(1, 5 << 20), self.get(2, 5 << 20),
                         self.post(3, 5 << 20)])
         await together(map(self.tunnel, range(20)))
-
-    async def count_when_met(self):
-        await self.meeting.complete.wait()
-        self.count_threads()
 
 
 class Stunnel(Server):
@@ -476,7 +481,7 @@ key = {self.folder}/key.pem
         self.make_certificate()
         self.trust = ssl.create_default_context(
             cafile=self.folder / "cert.pem")
-        self.meeting = Meeting(self.crowd)
+        self.meeting = Meeting(self.crowd, self.look_at_crowd)
 
     async def client(self, number):
         reader, writer = await self.connect(
@@ -484,7 +489,6 @@ key = {self.folder}/key.pem
             ssl_handshake_timeout=LIMIT)
         await echo_rounds(reader, writer, number, 1, 1000)
         await self.meeting.come()
-        self.count_threads()
         await echo_rounds(reader, writer, number, 15, 40000)
         if number % 10:
             writer.close()
@@ -507,7 +511,7 @@ class Microhttpd(Server):
         return [program, str(self.port)]
 
     async def prepare(self):
-        self.meeting = Meeting(self.crowd)
+        self.meeting = Meeting(self.crowd, self.look_at_crowd)
 
     async def get(self, reader, writer, length):
         path = b"/%d" % length
@@ -520,7 +524,6 @@ class Microhttpd(Server):
         reader, writer = await self.connect()
         await self.get(reader, writer, 100)
         await self.meeting.come()
-        self.count_threads()
         for _ in range(15):
             await self.get(reader, writer, dice.randint(1, 50000))
         if number < 4:
@@ -542,17 +545,21 @@ def run(options, library):
         return asyncio.run(server.run(library))
 
 
+def report(options, how, status, threads, most):
+    print(f"{options.server}, on {how}: status {status}; {threads} OS threads "
+          f"with {SERVERS[options.server].crowd} clients that wait, "
+          f"{most} at most")
+
+
 def compare(options):
-    status, threads = run(options, None)
-    print(f"{options.server}, on threads: status {status}, "
-          f"{threads} threads at most")
+    status, threads, most = run(options, None)
+    report(options, "threads", status, threads, most)
     if threads < SERVERS[options.server].crowd:
         raise Failed("that is not a thread for each connection")
     if options.plain_only:
         return
-    ended, few = run(options, os.path.abspath(options.library))
-    print(f"{options.server}, on fibers: status {ended}, "
-          f"{few} threads at most")
+    ended, few, most = run(options, os.path.abspath(options.library))
+    report(options, "fibers", ended, few, most)
     if ended != status:
         raise Failed(f"status {ended} after SIGTERM, on threads {status}")
     if few > MOST_THREADS:
