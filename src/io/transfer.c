@@ -250,7 +250,9 @@ static long attempt_stream(struct wf_source *s, const struct wf_transfer *t)
 		n = nowait(s->fd, t);
 		if (n != -EOPNOTSUPP)
 			return n;
-		atom_store_rlx(&s->kind, WF_POLLED);
+		/* An eventfd can be read so, but not written. */
+		if (!t->write)
+			atom_store_rlx(&s->kind, WF_POLLED);
 		return poll_first(s, t);
 	case WF_FILE:
 		return file(s, t);

@@ -97,9 +97,10 @@ static int start(void)
 	int r = read_stack();
 
 	if (r == 0)
-		r = watch_forks();
-	if (r == 0)
 		r = wf_runtime_begin(&options);
+	/* The runtime forgets first. */
+	if (r == 0)
+		r = watch_forks();
 	if (r == 0)
 		wf_setid_watch();
 	return r;

@@ -99,6 +99,8 @@ static long futex(const struct futex *f)
 {
 	if (!(f->flags & FUTEX_PRIVATE_FLAG) || !f->word)
 		return pass(f);
+	if ((uintptr_t)f->word % sizeof *f->word)
+		return -EINVAL;
 	switch (f->operation) {
 	case FUTEX_WAIT:
 		return wait_for(f, FUTEX_BITSET_MATCH_ANY);

@@ -182,7 +182,7 @@ static int take_own(struct wf_identity *me, uint64_t set, siginfo_t *info)
 	spin_unlock(&me->signals);
 	if (signal && info)
 		*info = (siginfo_t){.si_signo = signal,
-				    .si_code = SI_TKILL,
+				    .si_code = SI_USER, /* as libc says */
 				    .si_pid = (pid_t)wf_call(getpid),
 				    .si_uid = (uid_t)wf_call(getuid)};
 	return signal;

@@ -51,6 +51,8 @@ static int sleep_at(clockid_t clock, const struct timespec *until)
 	weft_time deadline;
 	int r;
 
+	if (until->tv_sec < 0)
+		return -EINVAL;
 	do {
 		r = wf_deadline_at(clock, until, &deadline);
 		if (r == 0)

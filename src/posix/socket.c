@@ -58,6 +58,16 @@ static long accept_now(int fd, struct accept *a)
 	return wf_call(accept4, fd, a->addr, a->addrlen, a->flags);
 }
 
+/* What does not, refuses at once. */
+static bool listens(int fd)
+{
+	int value = 0;
+	socklen_t size = sizeof value;
+
+	wf_call(getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size);
+	return value;
+}
+
 static long accept_once(struct wf_source *s, struct wf_try *try)
 {
 	struct accept *a = container_of(try, struct accept, try);
@@ -65,6 +75,8 @@ static long accept_once(struct wf_source *s, struct wf_try *try)
 	long r;
 
 	if (wf_descriptor_nonblock(s))
+		return accept_now(s->fd, a);
+	if (!listens(s->fd))
 		return accept_now(s->fd, a);
 	turn_begin(turn);
 	r = wf_ask(s->fd, POLLIN);
@@ -77,11 +89,13 @@ static int accept_on(int fd, struct sockaddr *addr, socklen_t *addrlen,
 		     int flags)
 {
 	const int known = SOCK_NONBLOCK | SOCK_CLOEXEC;
-	struct accept a = {
-		.try = {.call = accept_once, .want = WF_IN, .what = "accept"},
-		.addr = addr,
-		.addrlen = addrlen,
-		.flags = flags};
+	struct accept a = {.try = {.call = accept_once,
+				   .want = WF_IN,
+				   .what = "accept",
+				   .asks = true},
+			   .addr = addr,
+			   .addrlen = addrlen,
+			   .flags = flags};
 
 	return (int)wf_returned(flags & ~known ? -EINVAL : wf_try(fd, &a.try));
 }

@@ -52,9 +52,20 @@ static bool own_priority(const pthread_attr_t *attr)
 	return inherit == PTHREAD_EXPLICIT_SCHED && policy != SCHED_OTHER;
 }
 
+/* More than a fiber may have: the kernel's thread, or libc, says what is wrong.
+ */
+static bool vast(const pthread_attr_t *attr)
+{
+	size_t size = 0;
+
+	pthread_attr_getstacksize(attr, &size);
+	return size > WF_STACK_MAX / 2;
+}
+
 static bool may_be_fiber(const pthread_attr_t *attr)
 {
-	return !own_stack(attr) && !own_cpus(attr) && !own_priority(attr);
+	return !vast(attr) && !own_stack(attr) && !own_cpus(attr) &&
+	       !own_priority(attr);
 }
 
 static size_t default_size(void)
@@ -77,7 +88,7 @@ static size_t stack_size(const pthread_attr_t *attr)
 	pthread_attr_getstacksize(attr, &size);
 	if (size == usual && most && most < size)
 		size = most;
-	return size < WF_STACK_MAX / 2 ? size : WF_STACK_MAX / 2;
+	return size;
 }
 
 static uint64_t caller_mask(const struct wf_quiet *quiet)

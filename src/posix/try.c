@@ -59,7 +59,7 @@ static weft_time limit(struct wf_source *s, struct wf_try *t)
 static long try_inside(struct wf_source *s, struct wf_try *t, weft_time *until)
 {
 	/* Only of these what is known is all that the kernel would look at. */
-	bool first = !s->tcp;
+	bool first = !s->tcp || t->asks;
 	long result;
 	int r;
 

@@ -18,6 +18,7 @@ struct wf_try {
 	size_t expected;    /* of a stream: less means empty; 0: nothing */
 	weft_time deadline; /* 0: the descriptor's own limit */
 	const char *what;   /* for those who look */
+	bool asks;          /* whatever is known */
 	bool no_wait;       /* the call itself says so */
 };
 
