@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * old.h - names that libc still has for old programs, but not for new ones.
+ *
+ * OLD(result, name, arguments, version) declares old_name(), which is libc's
+ * name() of that version, as a program of that time is linked with it.
+ */
+#ifndef OLD_H
+#define OLD_H
+
+#if defined(__x86_64__)
+#define OLD_FIRST "GLIBC_2.2.5"
+#define OLD_24    "GLIBC_2.4"
+#else
+#define OLD_FIRST "GLIBC_2.17"
+#define OLD_24    "GLIBC_2.17"
+#endif
+
+#define OLD(result, name, arguments, version)                                  \
+	extern result old_##name arguments;                                    \
+	__asm__(".symver old_" #name ", " #name "@" version)
+
+#endif
