@@ -173,7 +173,7 @@ WF_HOOK int pthread_getcpuclockid(pthread_t thread, clockid_t *clock)
 
 static int by_number(pid_t who)
 {
-	struct wf_identity *me = who == 0 ? identity_self() : NULL;
+	struct wf_identity *me = who == 0 ? identity_hooked() : NULL;
 
 	return me ? wf_identity_promote(me) : 0;
 }
@@ -222,11 +222,23 @@ WF_HOOK int setfsgid(gid_t id)
 	return PROMOTED(0, libc(setfsgid)(id));
 }
 
-/* What is asked of the process needs no thread of its own. */
+/*
+ * What is asked of the process needs no thread of its own; nor what is only
+ * read, which is the same for all that have set nothing.  libcap does so while
+ * it is loaded.
+ */
 static bool of_process(int option)
 {
 	switch (option) {
 	case PR_GET_NAME:
+	case PR_CAPBSET_READ:
+	case PR_GET_KEEPCAPS:
+	case PR_GET_NO_NEW_PRIVS:
+	case PR_GET_PDEATHSIG:
+	case PR_GET_SECCOMP:
+	case PR_GET_SECUREBITS:
+	case PR_GET_TIMERSLACK:
+	case PR_GET_TSC:
 	case PR_SET_DUMPABLE:
 	case PR_GET_DUMPABLE:
 	case PR_SET_CHILD_SUBREAPER:
