@@ -50,6 +50,10 @@
 
 /* What no header declares. */
 int __mq_open_2(const char *name, int flags);
+int __open_2(const char *path, int flags);
+int __open64_2(const char *path, int flags);
+int __openat_2(int dir, const char *path, int flags);
+int __openat64_2(int dir, const char *path, int flags);
 int _IO_getc(FILE *f);
 char *gets(char *s);
 char *__gets_chk(char *s, size_t size);
@@ -115,7 +119,8 @@ int __isoc23_vfscanf(FILE *f, const char *format, va_list args);
 #define WF_LASTING_NAMES(X)                                                    \
 	X(aio_suspend) X(lio_listio) X(gai_suspend) X(syncfs) X(sync)          \
 	X(msync) X(sync_file_range) X(tcsetattr) X(tcsendbreak)               \
-	X(__mq_open_2)
+	X(__mq_open_2) X(__open_2) X(__open64_2) X(__openat_2)                 \
+	X(__openat64_2)
 
 #define WF_TIME_NAMES(X)                                                       \
 	X(nanosleep) X(clock_nanosleep) X(usleep) X(sleep) X(sched_yield)

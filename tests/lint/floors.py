@@ -38,7 +38,7 @@ HOUSE = [
     {"posix": "names libc under quiet deadline lot key identity delivery interrupt region setid"
               " begin mutex cond rwlock sem barrier spin once c11 thread attribute"
               " descriptor try io socket poll sleep signal process stdio flush scan resolve ipc futex stats"
-              " elf command preload launcher"},
+              " alias hold elf command preload launcher"},
 ]
 
 # Functions longer than LONGEST lines: "path:function": "why".
@@ -58,6 +58,7 @@ SLEEPS = {
     "src/posix/spin.c": "the one who has a spin lock may need the CPU",
     "src/posix/names.h": "names of libc's functions",
     "src/posix/sleep.c": "the hooks of sleeping",
+    "src/posix/alias.c": "hooks by other names",
     "src/posix/thread.c": "the hooks of sched_yield() and thrd_yield()",
 }
 
