@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/spin.h"
 #include "os/stack.h"
+#include "posix/delivery.h"
 #include "posix/identity.h"
 #include "posix/lot.h"
 #include "posix/quiet.h"
@@ -103,6 +104,7 @@ static int start(void)
 		r = watch_forks();
 	if (r == 0)
 		wf_setid_watch();
+	wf_identity_at_end = wf_signals_forget;
 	return r;
 }
 

@@ -16,14 +16,13 @@
 #define KERNEL_RESTART 0x10000000ul
 #define KERNEL_ONSTACK 0x08000000ul
 #define KERNEL_NODEFER 0x40000000ul
+#define REAL_TIME      32
 
 /* As the kernel has it. */
 struct disposition {
 	void *handler;
 	unsigned long flags;
-#ifdef SA_RESTORER
 	void *restorer;
-#endif
 	uint64_t mask;
 };
 
@@ -32,16 +31,121 @@ static pid_t process(void)
 	return (pid_t)wf_call(getpid);
 }
 
+/* --- what is queued --- */
+
+#define QUEUED_MAX 1024 /* in all */
+
+struct queued {
+	struct wf_link link; /* of an identity, or free */
+	siginfo_t info;
+};
+
+static struct {
+	struct wf_spin lock;
+	struct wf_list free;
+	uint32_t used; /* those that have ever been */
+	struct queued all[QUEUED_MAX];
+} store;
+
+static struct queued *queued_of(struct wf_link *link)
+{
+	return container_of(link, struct queued, link);
+}
+
+static struct queued *queued_take(void)
+{
+	struct wf_link *n;
+	struct queued *q = NULL;
+
+	spin_lock(&store.lock);
+	n = list_pop(&store.free);
+	if (n)
+		q = queued_of(n);
+	else if (store.used < QUEUED_MAX)
+		q = &store.all[store.used++];
+	spin_unlock(&store.lock);
+	return q;
+}
+
+static void queued_put(struct queued *q)
+{
+	spin_lock(&store.lock);
+	list_push(&store.free, &q->link);
+	spin_unlock(&store.lock);
+}
+
+static siginfo_t plain_info(int signal)
+{
+	siginfo_t info = {.si_signo = signal, .si_code = SI_TKILL};
+
+	info.si_pid = process();
+	info.si_uid = (uid_t)wf_call(getuid);
+	return info;
+}
+
+/* The first of a signal, which is taken out; NULL: nothing is known of it. */
+static struct queued *unqueue(struct wf_identity *id, int signal)
+{
+	list_for_each (n, &id->queue) {
+		if (queued_of(n)->info.si_signo != signal)
+			continue;
+		list_remove(&id->queue, n);
+		return queued_of(n);
+	}
+	return NULL;
+}
+
+static bool queues(const struct wf_identity *id, int signal)
+{
+	list_for_each (n, &id->queue)
+		if (queued_of(n)->info.si_signo == signal)
+			return true;
+	return false;
+}
+
+/* Only real-time signals are more than pending or not. */
+static int enqueue(struct wf_identity *to, int signal, const siginfo_t *info)
+{
+	bool again = to->pending & signal_bit(signal);
+	struct queued *q;
+
+	if (again && signal < REAL_TIME)
+		return 0;
+	q = queued_take();
+	if (!q && (again || info))
+		return -EAGAIN;
+	if (q) {
+		q->info = info ? *info : plain_info(signal);
+		list_push(&to->queue, &q->link);
+	}
+	to->pending |= signal_bit(signal);
+	return 0;
+}
+
+void wf_signals_forget(struct wf_identity *id)
+{
+	struct wf_link *n;
+
+	spin_lock(&id->signals);
+	while ((n = list_pop(&id->queue)))
+		queued_put(queued_of(n));
+	id->pending = id->awaited_signals = 0;
+	spin_unlock(&id->signals);
+}
+
 /* --- sending --- */
 
 /* Under the lock, so that it is still there. */
-static int send_to_kernel(struct wf_identity *to, int signal)
+static int send_to_kernel(struct wf_identity *to, int signal,
+			  const siginfo_t *info)
 {
+	siginfo_t plain = plain_info(signal);
 	pid_t tid = atom_load_rlx(&to->promoted)
 			    ? (pid_t)atom_load_rlx(libc_tid(to->thread))
 			    : atom_load_rlx(&to->fiber->carrier->tid);
 
-	return (int)wf_call(tgkill, process(), tid, signal);
+	return (int)wf_call(rt_tgsigqueueinfo, process(), tid, signal,
+			    info ? info : &plain);
 }
 
 static bool takes(const struct wf_identity *to, uint64_t bit)
@@ -49,11 +153,17 @@ static bool takes(const struct wf_identity *to, uint64_t bit)
 	return !(to->mask & bit) || to->awaited_signals & bit;
 }
 
-int wf_signal_send(struct wf_identity *to, int signal)
+static bool kernels(const struct wf_identity *to, uint64_t bit)
+{
+	return atom_load_rlx(&to->promoted) ||
+	       (to->regions && !(to->mask & bit));
+}
+
+int wf_signal_send(struct wf_identity *to, int signal, const siginfo_t *info)
 {
 	bool wake = false;
 	uint64_t bit;
-	int r = 0;
+	int r;
 
 	if (signal < 0 || signal > WF_SIGNALS_MAX)
 		return -EINVAL;
@@ -63,11 +173,10 @@ int wf_signal_send(struct wf_identity *to, int signal)
 	if (bit & WF_UNBLOCKABLE)
 		return (int)wf_call(kill, process(), signal);
 	spin_lock(&to->signals);
-	if (atom_load_rlx(&to->promoted) ||
-	    (to->regions && !(to->mask & bit))) {
-		r = send_to_kernel(to, signal);
+	if (kernels(to, bit)) {
+		r = send_to_kernel(to, signal, info);
 	} else {
-		to->pending |= bit;
+		r = enqueue(to, signal, info);
 		wake = takes(to, bit);
 	}
 	spin_unlock(&to->signals);
@@ -90,83 +199,92 @@ static bool stops_by_default(int signal)
 }
 
 /* To this kernel thread, where it is blocked, and then let it in. */
-static void let_in(int signal)
+static void let_in(const siginfo_t *info)
 {
-	siginfo_t info = {.si_signo = signal, .si_code = SI_TKILL};
-	uint64_t mask = wf_signals_all() & ~signal_bit(signal);
+	uint64_t mask = wf_signals_all() & ~signal_bit(info->si_signo);
 
-	info.si_pid = process();
-	info.si_uid = (uid_t)wf_call(getuid);
-	wf_call(rt_tgsigqueueinfo, process(), wf_thread_id(), signal, &info);
+	wf_call(rt_tgsigqueueinfo, process(), wf_thread_id(), info->si_signo,
+		info);
 	wf_call(rt_sigsuspend, &mask, sizeof mask);
 }
 
-static void let_in_on(const stack_t *altstack, int signal)
+static void let_in_on(const stack_t *altstack, const siginfo_t *info)
 {
 	stack_t old;
 
 	wf_call(sigaltstack, altstack, &old);
-	let_in(signal);
+	let_in(info);
 	wf_call(sigaltstack, &old, NULL);
 }
 
 /* The mask is what it is meant to be while a handler runs. */
-static void handle(struct wf_identity *me, int signal,
+static void handle(struct wf_identity *me, const siginfo_t *info,
 		   const struct disposition *d)
 {
 	uint64_t more = d->mask, old;
 
 	if (!(d->flags & KERNEL_NODEFER))
-		more |= signal_bit(signal);
+		more |= signal_bit(info->si_signo);
 	old = wf_signals_exchange(me, me->mask | more);
 	if (d->flags & KERNEL_ONSTACK && me->altstack.ss_sp)
-		let_in_on(&me->altstack, signal);
+		let_in_on(&me->altstack, info);
 	else
-		let_in(signal);
+		let_in(info);
 	wf_signals_exchange(me, old);
 }
 
-/* Whether calls go on afterwards. */
-static bool deliver(struct wf_identity *me, int signal)
+static enum wf_taken deliver(struct wf_identity *me, const siginfo_t *info)
 {
 	struct disposition d = {0};
+	int signal = info->si_signo;
 
 	wf_call(rt_sigaction, signal, NULL, &d, sizeof d.mask);
 	if (d.handler == (void *)SIG_IGN)
-		return true;
+		return WF_NOTHING;
 	if (d.handler == (void *)SIG_DFL && ignored_by_default(signal))
-		return true;
+		return WF_NOTHING;
 	if (d.handler == (void *)SIG_DFL && stops_by_default(signal)) {
 		wf_call(kill, process(), signal);
-		return true;
+		return WF_NOTHING;
 	}
-	handle(me, signal, &d);
-	return d.flags & KERNEL_RESTART;
+	handle(me, info, &d);
+	return d.flags & KERNEL_RESTART ? WF_RESTARTED : WF_HANDLED;
 }
 
-static int take_one(struct wf_identity *me)
+int wf_signal_fetch(struct wf_identity *me, uint64_t set, siginfo_t *info)
 {
-	uint64_t ready;
+	struct queued *q = NULL;
 	int signal = 0;
 
 	spin_lock(&me->signals);
-	ready = me->pending & ~me->mask;
-	if (ready) {
-		signal = __builtin_ctzll(ready) + 1;
-		me->pending &= ~signal_bit(signal);
+	set &= me->pending;
+	if (set) {
+		signal = __builtin_ctzll(set) + 1;
+		q = unqueue(me, signal);
+		if (!queues(me, signal))
+			me->pending &= ~signal_bit(signal);
 	}
 	spin_unlock(&me->signals);
+	if (signal && info)
+		*info = q ? q->info : plain_info(signal);
+	if (q)
+		queued_put(q);
 	return signal;
 }
 
-void wf_signals_take(struct wf_identity *me, bool *restart)
+enum wf_taken wf_signals_take(struct wf_identity *me)
 {
-	int signal, error = errno;
+	enum wf_taken all = WF_NOTHING, one;
+	int error = errno;
+	siginfo_t info;
 
-	while ((signal = take_one(me)))
-		if (!deliver(me, signal) && restart)
-			*restart = false;
+	while (wf_signal_fetch(me, ~me->mask, &info)) {
+		one = deliver(me, &info);
+		if (one > all)
+			all = one;
+	}
 	errno = error;
+	return all;
 }
 
 /* --- masks --- */
@@ -211,6 +329,6 @@ int wf_signals_mask(struct wf_identity *me, int how, const uint64_t *set,
 	if (!changed(how, *set & ~wf_signals_libc(), &mask))
 		return -EINVAL;
 	wf_signals_exchange(me, mask);
-	wf_signals_take(me, NULL);
+	wf_signals_take(me);
 	return 0;
 }

@@ -34,18 +34,36 @@ static inline uint64_t signal_bit(int signal)
 #define WF_UNBLOCKABLE (signal_bit(SIGKILL) | signal_bit(SIGSTOP))
 
 /*
+ * `info` is what the handler is told; NULL: as pthread_kill() has it.
+ *
  * Context: any thread, quiet.
- * Errors: as tgkill(2).
+ * Errors: as tgkill(2); -EAGAIN too many are queued.
  */
-int wf_signal_send(struct wf_identity *to, int signal);
+int wf_signal_send(struct wf_identity *to, int signal, const siginfo_t *info);
 
 /*
- * Have what is pending and not blocked delivered.  `restart`, which may be
- * NULL, becomes false if a handler has run that interrupts calls.
+ * Take one of the set that is pending, whether it is blocked or not; 0: there
+ * is none.  `info` may be NULL.
+ *
+ * Context: the fiber.
+ */
+int wf_signal_fetch(struct wf_identity *me, uint64_t set, siginfo_t *info);
+
+/* The present thread has ended: what was pending is nobody's. */
+void wf_signals_forget(struct wf_identity *id);
+
+enum wf_taken {
+	WF_NOTHING,   /* no handler has run */
+	WF_RESTARTED, /* only such with SA_RESTART */
+	WF_HANDLED,
+};
+
+/*
+ * Have what is pending and not blocked delivered.
  *
  * Context: the fiber; the handlers may do what they want.
  */
-void wf_signals_take(struct wf_identity *me, bool *restart);
+enum wf_taken wf_signals_take(struct wf_identity *me);
 
 /* Change the mask as sigprocmask(2) does, and take what it lets through. */
 int wf_signals_mask(struct wf_identity *me, int how, const uint64_t *set,

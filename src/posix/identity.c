@@ -31,6 +31,7 @@
 #define COLOURS           32
 
 void (*wf_identity_at_last)(void);
+void (*wf_identity_at_end)(struct wf_identity *id);
 
 static struct {
 	struct wf_spin lock;
@@ -278,6 +279,8 @@ static void leave(struct wf_identity *me)
 	ended = atom_add_rlx(&all.ended, 1) + 1;
 	if (wf_identity_at_last && ended == atom_load_rlx(&all.started))
 		wf_identity_at_last();
+	if (wf_identity_at_end)
+		wf_identity_at_end(me);
 	wf_timer_disarm(&me->life.timer);
 	wf_sched_leave(me->fiber, end);
 }
@@ -465,7 +468,6 @@ static void assign(struct wf_identity *id, const struct wf_thread *t)
 	id->arg = t->arg;
 	id->mask = t->mask;
 	id->asked_guard = t->guard_size;
-	id->pending = id->awaited_signals = 0;
 	memcpy(id->name, t->name, sizeof id->name);
 	id->altstack = (stack_t){.ss_flags = SS_DISABLE};
 	atom_store_rlx(&id->fiber->cancel, 0);

@@ -68,6 +68,7 @@ struct wf_identity {
 	_Atomic(struct wf_identity *) awaited; /* whom it joins */
 	char name[16];                 /* as pthread_setname_np() has it */
 	struct wf_spin signals;        /* of the four, see delivery.h */
+	struct wf_list queue;          /* what is known of what is pending */
 	uint64_t pending;              /* signals to it */
 	uint64_t mask;                 /* of signals; others read it locked */
 	uint64_t awaited_signals;      /* it is in sigwait() */
@@ -145,8 +146,9 @@ struct wf_identity_counts {
 
 void wf_identity_count(struct wf_identity_counts *counts);
 
-/* Called with the last one that has ended, if not NULL. */
+/* Called by the last one that has ended, and by each; if not NULL. */
 extern void (*wf_identity_at_last)(void);
+extern void (*wf_identity_at_end)(struct wf_identity *id);
 
 /*
  * Give the caller a kernel thread of its own for as long as the present thread

@@ -29,14 +29,12 @@ static void end_if_cancelled(struct wf_identity *me)
 bool wf_interrupted_by_signal(void)
 {
 	struct wf_identity *me = identity_self();
-	bool restart = true;
 
 	/* To a thread of the kernel's the kernel has said so. */
 	if (!me)
 		return false;
 	taken_back(me);
-	wf_signals_take(me, &restart);
-	return restart;
+	return wf_signals_take(me) != WF_HANDLED;
 }
 
 bool wf_interrupted(void)
@@ -47,6 +45,19 @@ bool wf_interrupted(void)
 	if (me)
 		end_if_cancelled(me);
 	return restart;
+}
+
+bool wf_handled(void)
+{
+	struct wf_identity *me = identity_self();
+	bool handled;
+
+	if (!me)
+		return true;
+	taken_back(me);
+	handled = wf_signals_take(me) != WF_NOTHING;
+	end_if_cancelled(me);
+	return handled;
 }
 
 void wf_cancellation_point(void)

@@ -23,7 +23,10 @@
  */
 bool wf_interrupted(void);
 
-/* The same where the call may not be ended by a cancellation. */
+/* The same for calls that end with EINTR whenever a handler has run: true. */
+bool wf_handled(void);
+
+/* As wf_interrupted() where a cancellation may not end the call. */
 bool wf_interrupted_by_signal(void);
 
 /*

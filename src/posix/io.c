@@ -139,7 +139,7 @@ static void advance(struct move *m, size_t n)
 
 static void send_sigpipe(void)
 {
-	wf_signal_send(identity_self(), SIGPIPE);
+	wf_signal_send(identity_self(), SIGPIPE, NULL);
 	wf_interrupted_by_signal();
 }
 

@@ -38,12 +38,7 @@ static void mask_begin(struct masked *m, const sigset_t *set)
 /* Whether a handler has run. */
 static bool taken(struct masked *m)
 {
-	bool restart = true;
-	bool ready = m->me && m->me->pending & ~m->me->mask;
-
-	if (ready)
-		wf_signals_take(m->me, &restart);
-	return ready;
+	return m->me && wf_signals_take(m->me) != WF_NOTHING;
 }
 
 static void mask_end(struct masked *m)
@@ -60,11 +55,10 @@ static int poll_until(struct pollfd *fds, nfds_t count, weft_time deadline)
 	int n;
 
 	wf_cancellation_point();
-	n = weft_poll_until(fds, count, deadline);
-	if (n != -ECANCELED)
-		return n;
-	wf_interrupted();
-	return -EINTR;
+	do
+		n = weft_poll_until(fds, count, deadline);
+	while (n == -ECANCELED && !wf_handled());
+	return n == -ECANCELED ? -EINTR : n;
 }
 
 static int poll_masked(struct pollfd *fds, nfds_t count, weft_time deadline,

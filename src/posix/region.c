@@ -34,17 +34,17 @@ static void fetch(struct wf_identity *me)
 {
 	struct timespec none = {0};
 	uint64_t pending = 0;
+	siginfo_t info;
 	long signal;
 
 	wf_call(rt_sigpending, &pending, sizeof pending);
 	pending &= ~me->mask;
 	while (pending) {
-		signal = wf_call(rt_sigtimedwait, &pending, NULL, &none,
+		signal = wf_call(rt_sigtimedwait, &pending, &info, &none,
 				 sizeof pending);
 		if (signal <= 0)
 			return;
-		me->pending |= signal_bit((int)signal);
-		pending &= ~signal_bit((int)signal);
+		wf_signal_send(me, (int)signal, &info);
 	}
 }
 
@@ -52,12 +52,17 @@ void wf_region_leave(void)
 {
 	struct wf_identity *me = identity_self();
 
-	if (!me || --me->regions)
+	if (!me)
 		return;
+	if (me->regions > 1) {
+		me->regions--;
+		return;
+	}
 	spin_lock(&me->signals);
 	wf_signals_off();
-	fetch(me);
+	me->regions = 0;
 	spin_unlock(&me->signals);
+	fetch(me);
 	if (unlikely(me->pending & ~me->mask))
-		wf_signals_take(me, NULL);
+		wf_signals_take(me);
 }

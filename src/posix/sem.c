@@ -85,7 +85,9 @@ static int outcome(int r, struct wf_limit *limit)
 		return 0;
 	if (r == -ETIMEDOUT && wf_limit_over(limit))
 		return ETIMEDOUT;
-	if (r == -EINTR && !wf_interrupted())
+	/* The kernel begins no sleep anew that has a time limit. */
+	if (r == -EINTR &&
+	    (!wf_interrupted() || limit->deadline != WEFT_FOREVER))
 		return EINTR;
 	return EAGAIN;
 }

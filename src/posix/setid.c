@@ -22,9 +22,7 @@ static handler libcs;
 struct action {
 	handler handler;
 	unsigned long flags;
-#ifdef SA_RESTORER
 	void *restorer;
-#endif
 	uint64_t mask;
 };
 

@@ -62,13 +62,13 @@ WF_HOOK int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 
 /* --- to a thread --- */
 
-static int send_to(struct wf_identity *to, int signal)
+static int send_to(struct wf_identity *to, int signal, const siginfo_t *info)
 {
 	struct wf_quiet quiet;
 	int r;
 
 	quiet_begin(&quiet);
-	r = wf_signal_send(to, signal);
+	r = wf_signal_send(to, signal, info);
 	quiet_end(&quiet);
 	if (to == identity_self())
 		wf_interrupted_by_signal();
@@ -88,14 +88,29 @@ WF_HOOK int pthread_kill(pthread_t thread, int signal)
 
 	if (!id || atom_load_rlx(&id->promoted))
 		return libc(pthread_kill)(thread, signal);
-	return has_ended(id) ? 0 : -send_to(id, signal);
+	return has_ended(id) ? 0 : -send_to(id, signal, NULL);
+}
+
+WF_HOOK int pthread_sigqueue(pthread_t thread, int signal,
+			     const union sigval value)
+{
+	struct wf_identity *id = wf_identity_find(thread);
+	siginfo_t info = {.si_signo = signal, .si_code = SI_QUEUE};
+
+	if (!id || atom_load_rlx(&id->promoted))
+		return libc(pthread_sigqueue)(thread, signal, value);
+	info.si_pid = (pid_t)wf_call(getpid);
+	info.si_uid = (uid_t)wf_call(getuid);
+	info.si_value = value;
+	return has_ended(id) ? 0 : -send_to(id, signal, &info);
 }
 
 WF_HOOK int raise(int signal)
 {
 	struct wf_identity *me = identity_hooked();
 
-	return me ? (int)wf_returned(send_to(me, signal)) : libc(raise)(signal);
+	return me ? (int)wf_returned(send_to(me, signal, NULL))
+		  : libc(raise)(signal);
 }
 
 /* --- a stack for handlers --- */
@@ -167,27 +182,6 @@ WF_HOOK int pause(void)
 
 /* --- waiting for the signal itself --- */
 
-/* One that was sent to this thread; 0: none. */
-static int take_own(struct wf_identity *me, uint64_t set, siginfo_t *info)
-{
-	uint64_t ready;
-	int signal = 0;
-
-	spin_lock(&me->signals);
-	ready = me->pending & set;
-	if (ready) {
-		signal = __builtin_ctzll(ready) + 1;
-		me->pending &= ~signal_bit(signal);
-	}
-	spin_unlock(&me->signals);
-	if (signal && info)
-		*info = (siginfo_t){.si_signo = signal,
-				    .si_code = SI_USER, /* as libc says */
-				    .si_pid = (pid_t)wf_call(getpid),
-				    .si_uid = (uid_t)wf_call(getuid)};
-	return signal;
-}
-
 /* One that was sent to the process: every worker blocks it. */
 static int take_processes(uint64_t set, siginfo_t *info)
 {
@@ -199,9 +193,14 @@ static int take_processes(uint64_t set, siginfo_t *info)
 
 static int take_any(struct wf_identity *me, uint64_t set, siginfo_t *info)
 {
-	int signal = take_own(me, set, info);
+	int signal = wf_signal_fetch(me, set, info);
 
-	return signal ? signal : take_processes(set, info);
+	if (!signal)
+		signal = take_processes(set, info);
+	/* As libc says. */
+	if (signal && info && info->si_code == SI_TKILL)
+		info->si_code = SI_USER;
+	return signal;
 }
 
 /* The kernel says by a descriptor that the process has been sent one. */
@@ -217,7 +216,7 @@ static int await(struct wf_identity *me, int fd, uint64_t set, siginfo_t *info,
 		n = weft_poll_until(&p, 1, deadline);
 		if (n != -ECANCELED || me->pending & set)
 			continue;
-		if (!wf_interrupted())
+		if (wf_handled())
 			return -EINTR;
 	}
 	return signal;

@@ -18,11 +18,10 @@ static int sleep_until(weft_time deadline)
 	int r;
 
 	wf_cancellation_point();
-	r = weft_sleep_until(deadline);
-	if (r != -ECANCELED)
-		return 0;
-	wf_interrupted();
-	return -EINTR;
+	do
+		r = weft_sleep_until(deadline);
+	while (r == -ECANCELED && !wf_handled());
+	return r == -ECANCELED ? -EINTR : 0;
 }
 
 static void tell_left(struct timespec *left, weft_time deadline)

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -350,9 +351,21 @@ static bool any_left(void)
 	return counts.live;
 }
 
+/* Its number is the process's until the kernel clears it for whoever joins. */
+static void await_end_of(pthread_t thread)
+{
+	_Atomic uint32_t *tid = libc_tid(thread);
+	uint32_t number = (uint32_t)wf_call(getpid);
+	struct timespec soon = {0, 10000000};
+
+	/* It wakes one only, who may be another who joins. */
+	while (atom_load_rlx(tid) == number)
+		wf_call(futex, tid, FUTEX_WAIT, number, &soon);
+}
+
 static void *end_process(void *thread)
 {
-	libc(pthread_join)(*(pthread_t *)thread, NULL);
+	await_end_of(*(pthread_t *)thread);
 	while (any_left()) {
 		atom_store_rlx(&last_gone, 0);
 		if (any_left())

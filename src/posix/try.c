@@ -92,7 +92,8 @@ long wf_try(int fd, struct wf_try *t)
 		wf_source_leave(s);
 		if (likely(r != -ECANCELED))
 			break;
-		if (!wf_interrupted())
+		/* The kernel begins no call anew that has a time limit. */
+		if (!wf_interrupted() || until != WEFT_FOREVER)
 			return -EINTR;
 	}
 	sched_spend(wf_self());
