@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
+#include <linux/futex.h>
 #include <linux/rseq.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -247,22 +248,37 @@ int wf_identity_promote(struct wf_identity *me)
 		free(t);
 		return -r;
 	}
-	libc(pthread_detach)(thread);
 	me->own = t;
+	me->own_thread = thread;
 	atom_add_rlx(&all.promoted, 1);
 	wf_own_thread_lead(t, me->fiber);
 	take_possession(me);
 	return 0;
 }
 
+static void forget_robust(struct wf_identity *me)
+{
+	struct robust_list_head *head = me->robust_list;
+
+	head->list.next = &head->list;
+	head->list_op_pending = NULL;
+}
+
+/*
+ * The kernel thread ends while the fiber goes on: with its end, which is
+ * awaited, the kernel passes on the robust mutexes that are still locked.
+ */
 static void give_up_own_thread(struct wf_identity *me)
 {
 	wf_signals_off();
 	wf_self_set(me->fiber);
 	me->own = NULL;
 	atom_store_rlx(&me->promoted, false);
+	/* Without a worker, to yield is to be injected. */
+	wf_sched_yield(me->fiber);
+	libc(pthread_join)(me->own_thread, NULL);
+	forget_robust(me);
 	atom_store_rlx(libc_tid(me->thread), me->id);
-	wf_call(set_robust_list, NULL, ROBUST_LENGTH);
 }
 
 /* --- the end of a thread of the program --- */
@@ -271,11 +287,11 @@ static void leave(struct wf_identity *me)
 {
 	uint64_t ended;
 
+	/* The only thread of a forked child. */
+	if (!identity_own())
+		exit(0);
 	if (me->own)
 		give_up_own_thread(me);
-	/* The only thread of a forked child. */
-	if (!wf_self())
-		exit(0);
 	ended = atom_add_rlx(&all.ended, 1) + 1;
 	if (wf_identity_at_last && ended == atom_load_rlx(&all.started))
 		wf_identity_at_last();

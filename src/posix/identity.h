@@ -76,6 +76,7 @@ struct wf_identity {
 	stack_t altstack;              /* owner */
 	_Atomic bool promoted;         /* it has a kernel thread of its own */
 	struct wf_own_thread *own;     /* that */
+	pthread_t own_thread;          /* the same for libc */
 	void *robust_list;             /* constant: for the kernel */
 	const void *stack;             /* constant: guard included */
 	size_t stack_size, guard_size; /* constant */

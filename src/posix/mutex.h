@@ -9,7 +9,6 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "core/self.h"
 #include "posix/identity.h"
 
 /*
@@ -18,9 +17,9 @@
  */
 static inline uint32_t lock_owner(void)
 {
-	struct weft_fiber *born = wf_self_place()->born;
+	struct wf_identity *me = identity_own();
 
-	return born ? identity_of(born)->id : libc_owner();
+	return me ? me->id : libc_owner();
 }
 
 /*
