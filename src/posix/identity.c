@@ -160,12 +160,8 @@ static int renew_others(struct dl_phdr_info *object, size_t size, void *arg)
 /* What libc does at the end of a thread, in its order. */
 static void clean_up(struct wf_identity *me)
 {
-	static void (*tls_destructors)(void);
-
-	if (!tls_destructors)
-		tls_destructors = dlsym(RTLD_DEFAULT, "__call_tls_dtors");
-	if (tls_destructors)
-		tls_destructors();
+	if (wf_libc.end_variables)
+		wf_libc.end_variables();
 	wf_keys_destroy();
 	/* Nobody cancels what has ended. */
 	atom_and_rlx(libc_cancel(me->thread),
@@ -314,13 +310,11 @@ struct birth {
  */
 static void unregister_rseq(void)
 {
-	const ptrdiff_t *offset = dlsym(RTLD_DEFAULT, "__rseq_offset");
-	const unsigned *size = dlsym(RTLD_DEFAULT, "__rseq_size");
-	struct rseq *area;
+	char *base = __builtin_thread_pointer();
+	struct rseq *area = (struct rseq *)(base + wf_libc.rseq_at);
 
-	if (!offset || !size || !*size)
+	if (!wf_libc.rseq_at)
 		return;
-	area = (struct rseq *)((char *)__builtin_thread_pointer() + *offset);
 	wf_call(rseq, area, RSEQ_LENGTH, RSEQ_UNREGISTER, RSEQ_SIGNATURE);
 	area->cpu_id = RSEQ_UNREGISTERED;
 }

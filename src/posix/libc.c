@@ -35,6 +35,15 @@ static int offset_of(const char *field)
 	return description ? (int)description[2] : -1;
 }
 
+/* Where a thread is registered for restartable sequences, if libc does that. */
+static ptrdiff_t offset_of_rseq(void)
+{
+	const ptrdiff_t *offset = dlsym(RTLD_DEFAULT, "__rseq_offset");
+	const unsigned *size = dlsym(RTLD_DEFAULT, "__rseq_size");
+
+	return offset && size && *size ? *offset : 0;
+}
+
 /* --- weft built in --- */
 
 /* Whether the object has the note that the core of weft leaves. */
@@ -91,6 +100,8 @@ static void find(void)
 #undef WF_NAME
 	wf_libc.tid_at = offset_of("_thread_db_pthread_tid");
 	wf_libc.cancel_at = offset_of("_thread_db_pthread_cancelhandling");
+	wf_libc.rseq_at = offset_of_rseq();
+	wf_libc.end_variables = dlsym(RTLD_DEFAULT, "__call_tls_dtors");
 	wf_libc.self_at = (intptr_t)wf_self_place() - (intptr_t)pthread_self();
 	wf_libc.disabled = disabled();
 	/* What is in .preinit_array comes before libc has its environment. */

@@ -4,13 +4,15 @@
  * what of libc's thread descriptor has to be known.
  *
  * libc(read)(fd, buf, n) is read(2) as libc has it.  They are looked up at
- * load, or by the first hook that is called before.
+ * load, or by the first hook that is called before; nothing is looked up later,
+ * since the loader's lock may be held by a constructor that waits for a thread.
  */
 #ifndef WF_POSIX_LIBC_H
 #define WF_POSIX_LIBC_H
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/atom.h"
@@ -31,7 +33,9 @@ struct wf_libc {
 	bool disabled; /* hooks pass through: asked for, or weft is built in */
 	int tid_at;    /* offsets in the thread descriptor, or -1 */
 	int cancel_at;
-	intptr_t self_at; /* from a pthread_t to its word of core/self.h */
+	ptrdiff_t rseq_at; /* from a thread's base, or 0 */
+	intptr_t self_at;  /* from a pthread_t to its word of core/self.h */
+	void (*end_variables)(void); /* run what C++ wants run at the end */
 };
 
 extern struct wf_libc wf_libc;
