@@ -15,6 +15,7 @@
 #include "os/call.h"
 #include "posix/identity.h"
 #include "posix/region.h"
+#include "posix/returned.h"
 
 /* One that libc knows nothing wrong about: it has no thread in the kernel. */
 static struct wf_identity *virtual(pthread_t thread)
@@ -220,6 +221,54 @@ WF_HOOK int setfsuid(uid_t id)
 WF_HOOK int setfsgid(gid_t id)
 {
 	return PROMOTED(0, libc(setfsgid)(id));
+}
+
+/* A timer of one thread, or its time: both are of a thread in the kernel. */
+static bool of_thread(clockid_t clock, const struct sigevent *event)
+{
+	return clock == CLOCK_THREAD_CPUTIME_ID ||
+	       (event && event->sigev_notify == SIGEV_THREAD_ID);
+}
+
+WF_HOOK int timer_create(clockid_t clock, struct sigevent *event,
+			 timer_t *timer)
+{
+	struct sigevent mine;
+
+	if (!identity_self() || !of_thread(clock, event))
+		return libc(timer_create)(clock, event, timer);
+	if (by_number(0) < 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (event && event->sigev_notify == SIGEV_THREAD_ID) {
+		/* It has another number now. */
+		mine = *event;
+		mine._sigev_un._tid = (pid_t)wf_call(gettid);
+		event = &mine;
+	}
+	return libc(timer_create)(clock, event, timer);
+}
+
+/* The kernel counts it thread by thread. */
+WF_HOOK int nice(int more)
+{
+	return PROMOTED(0, libc(nice)(more));
+}
+
+WF_HOOK int setpriority(__priority_which_t which, id_t who, int priority)
+{
+	if (which != PRIO_PROCESS)
+		return libc(setpriority)(which, who, priority);
+	return PROMOTED((pid_t)who, libc(setpriority)(which, who, priority));
+}
+
+/* libc has it without declaring it. */
+WF_HOOK int capset(void *header, const void *data);
+
+WF_HOOK int capset(void *header, const void *data)
+{
+	return PROMOTED(0, (int)wf_returned(wf_call(capset, header, data)));
 }
 
 /*

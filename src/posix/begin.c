@@ -12,7 +12,7 @@
 #include "base/spin.h"
 #include "os/stack.h"
 #include "posix/delivery.h"
-#include "posix/identity.h"
+#include "posix/interrupt.h"
 #include "posix/lot.h"
 #include "posix/quiet.h"
 #include "posix/setid.h"
@@ -91,6 +91,11 @@ static int watch_forks(void)
 }
 
 /* What sits in a call that weft does not know is no mistake here. */
+static void run_handlers(void)
+{
+	wf_interrupted_by_signal();
+}
+
 static int start(void)
 {
 	struct weft_options options = {.stack_size = WF_STACK_MIN,
@@ -105,6 +110,7 @@ static int start(void)
 	if (r == 0)
 		wf_setid_watch();
 	wf_identity_at_end = wf_signals_forget;
+	wf_lot_disturbed = run_handlers;
 	return r;
 }
 

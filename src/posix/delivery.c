@@ -139,13 +139,13 @@ void wf_signals_forget(struct wf_identity *id)
 static int send_to_kernel(struct wf_identity *to, int signal,
 			  const siginfo_t *info)
 {
-	siginfo_t plain = plain_info(signal);
 	pid_t tid = atom_load_rlx(&to->promoted)
 			    ? (pid_t)atom_load_rlx(libc_tid(to->thread))
 			    : atom_load_rlx(&to->fiber->carrier->tid);
 
-	return (int)wf_call(rt_tgsigqueueinfo, process(), tid, signal,
-			    info ? info : &plain);
+	if (!info)
+		return (int)wf_call(tgkill, process(), tid, signal);
+	return (int)wf_call(rt_tgsigqueueinfo, process(), tid, signal, info);
 }
 
 static bool takes(const struct wf_identity *to, uint64_t bit)

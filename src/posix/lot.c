@@ -34,6 +34,8 @@ struct sleeper {
 
 static struct bucket buckets[BUCKETS];
 
+void (*wf_lot_disturbed)(void);
+
 /* Fibonacci hashing; words are four bytes apart at least. */
 static struct bucket *bucket_of(const void *address)
 {
@@ -124,12 +126,18 @@ static int sleep_as_thread(struct wf_wait *w, weft_time deadline,
 	return 0;
 }
 
+/* Handlers run while it goes on waiting, if they do not end that. */
 static int sleep_as_fiber(struct wf_wait *w, weft_time deadline,
 			  bool interruptible)
 {
-	int r = wf_wait_sleep(w, deadline, !interruptible);
+	int r;
 
-	return r == -ECANCELED ? -EINTR : r;
+	while ((r = wf_wait_sleep(w, deadline, false)) == -ECANCELED) {
+		if (interruptible)
+			return -EINTR;
+		wf_lot_disturbed();
+	}
+	return r;
 }
 
 static void sleeper_begin(struct sleeper *s, struct weft_fiber *me,

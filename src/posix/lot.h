@@ -75,6 +75,12 @@ int wf_lot_give(_Atomic uint32_t *word, uint32_t value, uint32_t bits,
 int wf_lot_requeue(_Atomic uint32_t *word, uint32_t value, unsigned count,
 		   _Atomic uint32_t *target, unsigned rest);
 
+/*
+ * Called on a fiber that is disturbed in a wait that goes on: to run the
+ * handlers of signals that it has been sent.
+ */
+extern void (*wf_lot_disturbed)(void);
+
 /* In a forked child: nobody waits. */
 void wf_lot_forget(void);
 

@@ -75,7 +75,7 @@ int __isoc23_vfscanf(FILE *f, const char *format, va_list args);
 	X(pthread_setschedparam) X(pthread_setschedprio)                       \
 	X(pthread_getaffinity_np) X(pthread_setaffinity_np)                    \
 	X(pthread_getname_np) X(pthread_setname_np)                            \
-	X(pthread_getcpuclockid)
+	X(pthread_getcpuclockid) X(timer_create) X(nice)
 
 #define WF_LOCK_NAMES(X)                                                       \
 	X(pthread_mutex_lock) X(pthread_mutex_trylock)                         \

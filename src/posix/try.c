@@ -10,14 +10,6 @@
 #include "os/clock.h"
 #include "posix/interrupt.h"
 
-long wf_returned(long r)
-{
-	if (likely(r >= 0))
-		return r;
-	errno = (int)-r;
-	return -1;
-}
-
 /* False: it would block. */
 static bool once(struct wf_source *s, struct wf_try *t, bool first,
 		 long *result)

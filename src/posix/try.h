@@ -10,6 +10,7 @@
 
 #include "posix/descriptor.h"
 #include "posix/identity.h"
+#include "posix/returned.h"
 
 struct wf_try {
 	/* Without blocking: a result, or -E...; -EAGAIN: it would block. */
@@ -27,8 +28,5 @@ struct wf_try {
  * Errors: those of the call; -EAGAIN; -EINTR.
  */
 long wf_try(int fd, struct wf_try *t);
-
-/* -E... as libc returns it. */
-long wf_returned(long r);
 
 #endif

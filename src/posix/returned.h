@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * returned.h - -E... as libc returns it.
+ */
+#ifndef WF_POSIX_RETURNED_H
+#define WF_POSIX_RETURNED_H
+
+#include <errno.h>
+
+#include "base/cc.h"
+
+static inline long wf_returned(long r)
+{
+	if (likely(r >= 0))
+		return r;
+	errno = (int)-r;
+	return -1;
+}
+
+#endif
