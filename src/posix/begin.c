@@ -15,6 +15,7 @@
 #include "posix/interrupt.h"
 #include "posix/lot.h"
 #include "posix/quiet.h"
+#include "posix/proxy.h"
 #include "posix/setid.h"
 #include "run/runtime.h"
 
@@ -73,6 +74,7 @@ static void forget_in_child(void)
 
 	wf_identity_forget();
 	wf_lot_forget();
+	wf_proxy_forget();
 	lock = (struct wf_spin){0};
 	atom_store_rlx(&begun, false);
 	if (!was_fiber)

@@ -8,9 +8,11 @@
 
 #include "os/call.h"
 #include "os/clock.h"
+#include "posix/begin.h"
 #include "posix/deadline.h"
 #include "posix/delivery.h"
 #include "posix/interrupt.h"
+#include "posix/proxy.h"
 #include "posix/quiet.h"
 #include "posix/region.h"
 #include "posix/try.h"
@@ -41,6 +43,20 @@ static int mask(struct wf_identity *me, int how, const sigset_t *set,
 
 	if (r == 0 && old)
 		set_of(old, before);
+	if (r == 0 && set)
+		wf_proxy_watch(me->mask);
+	return r;
+}
+
+static int mask_of_thread(int how, const sigset_t *set, sigset_t *old)
+{
+	int r = libc(pthread_sigmask)(how, set, old);
+	uint64_t now = 0;
+
+	if (r == 0 && set && wf_begun()) {
+		wf_call(rt_sigprocmask, SIG_BLOCK, NULL, &now, sizeof now);
+		wf_proxy_thread(now);
+	}
 	return r;
 }
 
@@ -48,16 +64,15 @@ WF_HOOK int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 {
 	struct wf_identity *me = identity_hooked();
 
-	return me ? -mask(me, how, set, old)
-		  : libc(pthread_sigmask)(how, set, old);
+	return me ? -mask(me, how, set, old) : mask_of_thread(how, set, old);
 }
 
 WF_HOOK int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 {
 	struct wf_identity *me = identity_hooked();
 
-	return me ? (int)wf_returned(mask(me, how, set, old))
-		  : libc(sigprocmask)(how, set, old);
+	return (int)wf_returned(me ? mask(me, how, set, old)
+				   : -mask_of_thread(how, set, old));
 }
 
 /* --- to a thread --- */

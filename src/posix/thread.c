@@ -21,6 +21,7 @@
 #include "posix/delivery.h"
 #include "posix/interrupt.h"
 #include "posix/lot.h"
+#include "posix/proxy.h"
 #include "posix/quiet.h"
 #include "posix/region.h"
 
@@ -152,7 +153,10 @@ static int create(struct wf_identity **made, const pthread_attr_t *attr,
 		name_inherited(thread.name);
 		thread.start = start;
 		thread.arg = arg;
+		if (quiet.on)
+			wf_proxy_thread(quiet.old);
 		r = wf_identity_start(&thread, made);
+		wf_proxy_watch(thread.mask);
 	}
 	quiet_end(&quiet);
 	errno = error;

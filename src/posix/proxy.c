@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * proxy.c - see proxy.h.
+ */
+#include "posix/proxy.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+#include "base/check.h"
+#include "os/call.h"
+#include "os/thread.h"
+#include "posix/delivery.h"
+#include "posix/quiet.h"
+
+static struct {
+	struct wf_spin lock;
+	int fd;           /* lock: what it reads; 0: it has not begun */
+	uint64_t watched; /* lock: signals */
+	_Atomic uint64_t main_mask;
+} proxy;
+
+/* --- to whom --- */
+
+struct search {
+	uint64_t bit;
+	struct wf_identity *waits, *takes;
+};
+
+static bool lives(struct wf_identity *id)
+{
+	uint32_t state = atom_load_rlx(&id->state);
+
+	return state == WF_THREAD_LIVE || state == WF_THREAD_DETACHED;
+}
+
+static void look_at(struct weft_fiber *f, void *arg)
+{
+	struct search *s = arg;
+	struct wf_identity *id;
+
+	if (fiber_kind(f) != WF_ADOPTED)
+		return;
+	id = identity_of(f);
+	if (!lives(id))
+		return;
+	spin_lock(&id->signals);
+	if (id->awaited_signals & s->bit)
+		s->waits = id;
+	else if (!(id->mask & s->bit))
+		s->takes = id;
+	spin_unlock(&id->signals);
+}
+
+/* False: all block it by now. */
+static bool hand_over(int signal, const siginfo_t *info)
+{
+	struct search s = {.bit = signal_bit(signal)};
+
+	wf_fiber_each(look_at, &s);
+	if (!s.waits && !s.takes)
+		return false;
+	return wf_signal_send(s.waits ? s.waits : s.takes, signal, info) == 0;
+}
+
+/* --- the thread --- */
+
+static siginfo_t info_of(const struct signalfd_siginfo *s)
+{
+	siginfo_t info = {.si_signo = (int)s->ssi_signo,
+			  .si_code = s->ssi_code};
+
+	info.si_pid = (pid_t)s->ssi_pid;
+	info.si_uid = s->ssi_uid;
+	if (s->ssi_code == SI_QUEUE || s->ssi_code == SI_TIMER)
+		info.si_value.sival_ptr = (void *)(uintptr_t)s->ssi_ptr;
+	return info;
+}
+
+static void set_watched(uint64_t set)
+{
+	long fd = wf_call(signalfd4, proxy.fd ? proxy.fd : -1, &set, sizeof set,
+			  SFD_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	proxy.fd = (int)fd;
+	proxy.watched = set;
+}
+
+/* It stays with the process, until somebody takes it or waits for it. */
+static void give_back(int signal)
+{
+	spin_lock(&proxy.lock);
+	set_watched(proxy.watched & ~signal_bit(signal));
+	spin_unlock(&proxy.lock);
+	wf_call(kill, wf_call(getpid), signal);
+}
+
+static void *main_of_proxy(void *arg)
+{
+	struct signalfd_siginfo s;
+	siginfo_t info;
+
+	wf_thread_name("weft-signals");
+	for (;;) {
+		if (wf_call(read, (long)(intptr_t)arg, &s, sizeof s) !=
+		    sizeof s)
+			continue;
+		info = info_of(&s);
+		if (!hand_over(info.si_signo, &info))
+			give_back(info.si_signo);
+	}
+	return NULL;
+}
+
+static void begin(void)
+{
+	pthread_t thread;
+	struct wf_quiet quiet = {.on = true, .old = wf_signals_off()};
+
+	if (libc(pthread_create)(&thread, NULL, main_of_proxy,
+				 (void *)(intptr_t)proxy.fd))
+		wf_say("no thread to hand on signals that main() blocks");
+	else
+		libc(pthread_detach)(thread);
+	quiet_end(&quiet);
+}
+
+/* --- what to watch --- */
+
+static void watch(uint64_t set)
+{
+	bool first = false;
+
+	spin_lock(&proxy.lock);
+	if (set & ~proxy.watched) {
+		first = !proxy.fd;
+		set_watched(proxy.watched | set);
+		first = first && proxy.fd;
+	}
+	spin_unlock(&proxy.lock);
+	if (first)
+		begin();
+}
+
+void wf_proxy_watch(uint64_t mask)
+{
+	uint64_t set = ~mask & atom_load_rlx(&proxy.main_mask) &
+		       wf_signals_all() & ~WF_UNBLOCKABLE;
+
+	if (unlikely(set))
+		watch(set);
+}
+
+static void add_taken(struct weft_fiber *f, void *taken)
+{
+	if (fiber_kind(f) == WF_ADOPTED && lives(identity_of(f)))
+		*(uint64_t *)taken |= ~identity_of(f)->mask;
+}
+
+void wf_proxy_thread(uint64_t mask)
+{
+	uint64_t taken = 0;
+
+	if (mask == atom_load_rlx(&proxy.main_mask) ||
+	    wf_call(gettid) != wf_call(getpid))
+		return;
+	atom_store_rlx(&proxy.main_mask, mask);
+	wf_fiber_each(add_taken, &taken);
+	wf_proxy_watch(~taken);
+}
+
+void wf_proxy_forget(void)
+{
+	if (proxy.fd)
+		wf_call(close, proxy.fd);
+	memset(&proxy, 0, sizeof proxy);
+}
