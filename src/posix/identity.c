@@ -6,7 +6,6 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <link.h>
 #include <linux/futex.h>
 #include <linux/rseq.h>
 #include <locale.h>
@@ -23,6 +22,7 @@
 #include "posix/key.h"
 #include "posix/lot.h"
 #include "posix/quiet.h"
+#include "posix/variables.h"
 
 #define RSEQ_UNREGISTER   1
 #define RSEQ_LENGTH       32
@@ -125,38 +125,6 @@ static WF_NOINLINE void run(struct wf_identity *me)
 		call_start(me);
 }
 
-/* One object's thread-local variables, as at the beginning. */
-static int renew(struct dl_phdr_info *object, size_t size, void *own_place)
-{
-	char *data = object->dlpi_tls_data;
-
-	(void)size;
-	if (!data)
-		return 0;
-	for (int i = 0; i < object->dlpi_phnum; i++) {
-		const ElfW(Phdr) *p = &object->dlpi_phdr[i];
-		bool ours = (char *)own_place >= data &&
-			    (char *)own_place < data + p->p_memsz;
-
-		if (p->p_type != PT_TLS || ours)
-			continue;
-		memcpy(data, (void *)(object->dlpi_addr + p->p_vaddr),
-		       p->p_filesz);
-		memset(data + p->p_filesz, 0, p->p_memsz - p->p_filesz);
-	}
-	return 0;
-}
-
-/* libc's own stay: the caches of its allocator are of use to the next. */
-static int renew_others(struct dl_phdr_info *object, size_t size, void *arg)
-{
-	const char *name = strrchr(object->dlpi_name, '/');
-
-	if (name && strncmp(name, "/libc.so.", 9) == 0)
-		return 0;
-	return renew(object, size, arg);
-}
-
 /* What libc does at the end of a thread, in its order. */
 static void clean_up(struct wf_identity *me)
 {
@@ -172,7 +140,7 @@ static void clean_up(struct wf_identity *me)
 	/* The first gives the last error, the second forgets it. */
 	dlerror();
 	dlerror();
-	dl_iterate_phdr(renew_others, wf_self_place());
+	wf_variables_renew();
 	errno = 0;
 }
 

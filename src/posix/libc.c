@@ -100,6 +100,8 @@ static void find(void)
 #undef WF_NAME
 	wf_libc.tid_at = offset_of("_thread_db_pthread_tid");
 	wf_libc.cancel_at = offset_of("_thread_db_pthread_cancelhandling");
+	wf_libc.map_id_at = offset_of("_thread_db_link_map_l_tls_modid");
+	wf_libc.map_offset_at = offset_of("_thread_db_link_map_l_tls_offset");
 	wf_libc.rseq_at = offset_of_rseq();
 	wf_libc.end_variables = dlsym(RTLD_DEFAULT, "__call_tls_dtors");
 	wf_libc.self_at = (intptr_t)wf_self_place() - (intptr_t)pthread_self();

@@ -33,6 +33,8 @@ struct wf_libc {
 	bool disabled; /* hooks pass through: asked for, or weft is built in */
 	int tid_at;    /* offsets in the thread descriptor, or -1 */
 	int cancel_at;
+	int map_id_at; /* in the description of an object, or -1 */
+	int map_offset_at;
 	ptrdiff_t rseq_at; /* from a thread's base, or 0 */
 	intptr_t self_at;  /* from a pthread_t to its word of core/self.h */
 	void (*end_variables)(void); /* run what C++ wants run at the end */
