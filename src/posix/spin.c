@@ -5,24 +5,12 @@
  * A spin lock does not tell whether other processes know it.  So it stays
  * libc's, with all that does not wait; and who waits tries again.
  */
+#include <sched.h>
+
 #include "arch/arch.h"
-#include "core/sched.h"
-#include "core/self.h"
-#include "os/call.h"
 #include "posix/libc.h"
 
 #define SPINS 100 /* a few microseconds: longer than anybody should have it */
-
-/* The holder may be a fiber that waits for this worker. */
-static void let_others_run(void)
-{
-	struct weft_fiber *self = wf_self();
-
-	if (self)
-		wf_sched_yield(self);
-	else
-		wf_call(sched_yield);
-}
 
 static int wait_for(pthread_spinlock_t *s)
 {
@@ -34,7 +22,7 @@ static int wait_for(pthread_spinlock_t *s)
 		if (n % SPINS)
 			wf_cpu_relax();
 		else
-			let_others_run();
+			sched_yield(); /* the holder may need this worker */
 	}
 }
 

@@ -512,13 +512,15 @@ WF_HOOK void thrd_exit(int result)
 
 /* --- letting others run --- */
 
+/*
+ * Who waits for another fiber this way may wait for one whose worker has no CPU
+ * at this moment; so the kernel is asked as well, each time, as by a thread.
+ */
 WF_HOOK int sched_yield(void)
 {
-	struct weft_fiber *f = wf_self();
-
-	if (!identity_hooked())
-		return (int)wf_call(sched_yield);
-	wf_sched_yield(f);
+	if (identity_hooked())
+		wf_sched_yield(wf_self());
+	wf_call(sched_yield);
 	return 0;
 }
 
