@@ -33,6 +33,9 @@ struct weft_counts {
 	uint64_t sleeps;    /* of workers, in the kernel */
 	uint64_t wakes;     /* of workers, by another thread */
 	uint64_t takeovers; /* workers taken from a thread that was stuck */
+	uint64_t blocked;   /* of those, whose fiber slept in the kernel */
+	uint64_t parks;     /* of fibers, to wait for something */
+	uint64_t moves;     /* of fibers, from one thread to another */
 };
 
 /* How deep the fibers with this entry function have used their stacks. */

@@ -199,6 +199,8 @@ static inline void make_ready(struct weft_fiber *f, struct wf_carrier *c)
 {
 	if (unlikely(!f->life))
 		bind_stack(f, c->worker);
+	else if (unlikely(f->carrier != c) && c->worker)
+		atom_bump_rlx(&c->worker->moves);
 	f->carrier = c;
 	if (!f->own_base)
 		f->ctx.base = c->loop.ctx.base;

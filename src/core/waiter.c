@@ -40,6 +40,10 @@ void wf_waiter_end(struct weft_fiber *me)
 /* Run by wf_arrive(), on another stack, once the fiber has left in park. */
 static void commit(struct weft_fiber *f, struct wf_carrier *here)
 {
+	struct wf_worker *w = carrier_worker(here);
+
+	if (likely(w))
+		atom_bump_rlx(&w->parks);
 	if (!park_commit(f))
 		wf_sched_queue_here(f, here);
 }

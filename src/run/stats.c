@@ -23,6 +23,8 @@ static void add_worker(struct weft_counts *s, struct wf_worker *w)
 	s->passes += atom_load_rlx(&w->passes);
 	s->steals += atom_load_rlx(&w->steals);
 	s->sleeps += atom_load_rlx(&w->sleeps);
+	s->parks += atom_load_rlx(&w->parks);
+	s->moves += atom_load_rlx(&w->moves);
 	s->wakes += atom_load_rlx(&w->wakes);
 }
 
@@ -56,6 +58,7 @@ static void collect(struct weft_counts *s)
 		.pool_threads = wf_offload_threads(),
 		.descriptors = wf_source_count(),
 		.takeovers = wf_watch_takeovers(),
+		.blocked = wf_watch_blocked(),
 	};
 	for (uint32_t i = 0; i < wf_runtime.count; i++)
 		add_worker(s, &wf_runtime.workers[i]);

@@ -39,6 +39,7 @@ static struct thread *first;       /* of the caller of weft_run() */
 static _Atomic uint32_t lost;      /* threads whose worker has been taken */
 static _Atomic uint32_t computing; /* of those */
 static _Atomic uint64_t takeovers;
+static _Atomic uint64_t blocked; /* of those */
 static _Atomic bool taking; /* atomic: somebody is in wf_watch_take() */
 
 static void put(struct wf_list *l, struct thread *t)
@@ -221,6 +222,7 @@ static int take_over(struct wf_worker *w, bool computes)
 	atom_add_rlx(&lost, 1);
 	atom_add_rlx(&computing, computes);
 	atom_add_rlx(&takeovers, 1);
+	atom_add_rlx(&blocked, !computes);
 	give(t, w);
 	return 0;
 }
@@ -251,6 +253,11 @@ uint32_t wf_watch_computing(void)
 uint64_t wf_watch_takeovers(void)
 {
 	return atom_load_rlx(&takeovers);
+}
+
+uint64_t wf_watch_blocked(void)
+{
+	return atom_load_rlx(&blocked);
 }
 
 /* --- where fibers run --- */
@@ -358,6 +365,7 @@ int wf_watch_begin(bool carried)
 
 	wf_worker_at_over = dismiss;
 	atom_store_rlx(&takeovers, 0);
+	atom_store_rlx(&blocked, 0);
 	atom_store_rlx(&lost, 0);
 	atom_store_rlx(&computing, 0);
 	wf_signals_block(&wf_runtime.mask);

@@ -68,7 +68,8 @@ struct wf_place {
 bool wf_watch_finds(const struct wf_carrier *c, const struct weft_fiber *f,
 		    struct wf_place *place);
 
-/* Takeovers since the runtime began. */
+/* Takeovers since the runtime began, and those of blocked threads. */
 uint64_t wf_watch_takeovers(void);
+uint64_t wf_watch_blocked(void);
 
 #endif
