@@ -4,16 +4,17 @@
  * priority and clock.
  *
  * libc asks the kernel by the thread's number there, which a fiber has not: it
- * is answered here.  Who sets for itself what only the kernel can keep is
- * promoted to a thread of the kernel's; for another that is not possible.
+ * is answered here.  Who sets what only the kernel can keep is promoted to a
+ * thread of the kernel's; another one is as soon as it waits.
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
 #include "os/call.h"
 #include "posix/identity.h"
+#include "posix/quiet.h"
 #include "posix/region.h"
 #include "posix/returned.h"
 
@@ -25,18 +26,66 @@ static struct wf_identity *virtual(pthread_t thread)
 	return id && !atom_load_rlx(&id->promoted) ? id : NULL;
 }
 
-/* The thread itself becomes one of the kernel's; others cannot be made one. */
-static int promote(struct wf_identity *id, const char *what)
-{
-	static _Atomic bool said;
+/* --- what another one is to do --- */
 
-	if (id == identity_self())
-		return -wf_identity_promote(id);
-	if (!atom_swap_rlx(&said, true))
-		wf_say("%s of another thread, which has none in the kernel: "
-		       "let the thread do it itself",
-		       what);
-	return EPERM;
+struct cpus_wish {
+	struct wf_wish wish;
+	cpu_set_t set;
+};
+
+static void apply_cpus(struct wf_wish *wish)
+{
+	struct cpus_wish *w = container_of(wish, struct cpus_wish, wish);
+
+	wf_call(sched_setaffinity, 0, sizeof w->set, &w->set);
+	free(w);
+}
+
+struct priority_wish {
+	struct wf_wish wish;
+	int policy;
+	struct sched_param param;
+};
+
+static void apply_priority(struct wf_wish *wish)
+{
+	struct priority_wish *w =
+		container_of(wish, struct priority_wish, wish);
+
+	wf_call(sched_setscheduler, 0, w->policy, &w->param);
+	free(w);
+}
+
+static int wish(struct wf_identity *id, struct wf_wish *w)
+{
+	struct wf_quiet quiet;
+
+	quiet_begin(&quiet);
+	wf_identity_wish(id, w);
+	quiet_end(&quiet);
+	return 0;
+}
+
+static int wish_cpus(struct wf_identity *id, size_t size, const cpu_set_t *set)
+{
+	struct cpus_wish *w = calloc(1, sizeof *w);
+
+	if (!w)
+		return ENOMEM;
+	w->wish.apply = apply_cpus;
+	memcpy(&w->set, set, size < sizeof w->set ? size : sizeof w->set);
+	return wish(id, &w->wish);
+}
+
+static int wish_priority(struct wf_identity *id, int policy,
+			 const struct sched_param *param)
+{
+	struct priority_wish *w = calloc(1, sizeof *w);
+
+	if (!w)
+		return ENOMEM;
+	*w = (struct priority_wish){{apply_priority}, policy, *param};
+	return wish(id, &w->wish);
 }
 
 /* --- the stack --- */
@@ -122,7 +171,9 @@ WF_HOOK int pthread_setschedparam(pthread_t thread, int policy,
 		return EINVAL;
 	if (policy == SCHED_OTHER)
 		return 0;
-	r = promote(id, "the priority");
+	if (id != identity_self())
+		return wish_priority(id, policy, param);
+	r = -wf_identity_promote(id);
 	return r ? r : libc(pthread_setschedparam)(thread, policy, param);
 }
 
@@ -150,12 +201,32 @@ WF_HOOK int pthread_getaffinity_np(pthread_t thread, size_t size,
 	return 0;
 }
 
+/* The kernel refuses a set that has none which the process may use. */
+static bool any_of_ours(size_t size, const cpu_set_t *set)
+{
+	cpu_set_t ours, both;
+
+	CPU_ZERO(&ours);
+	CPU_ZERO(&both);
+	memcpy(&both, set, size < sizeof both ? size : sizeof both);
+	if (wf_call(sched_getaffinity, wf_call(getpid), sizeof ours, &ours) < 0)
+		return true;
+	CPU_AND(&both, &both, &ours);
+	return CPU_COUNT(&both) > 0;
+}
+
 WF_HOOK int pthread_setaffinity_np(pthread_t thread, size_t size,
 				   const cpu_set_t *set)
 {
 	struct wf_identity *id = virtual(thread);
-	int r = id ? promote(id, "the CPUs") : 0;
+	int r = 0;
 
+	if (id && !any_of_ours(size, set))
+		return EINVAL;
+	if (id && id != identity_self())
+		return wish_cpus(id, size, set);
+	if (id)
+		r = -wf_identity_promote(id);
 	return r ? r : libc(pthread_setaffinity_np)(thread, size, set);
 }
 

@@ -22,6 +22,7 @@
 #include "posix/key.h"
 #include "posix/lot.h"
 #include "posix/quiet.h"
+#include "weft/fiber.h"
 #include "posix/variables.h"
 
 #define RSEQ_UNREGISTER   1
@@ -232,6 +233,31 @@ static void forget_robust(struct wf_identity *me)
  * The kernel thread ends while the fiber goes on: with its end, which is
  * awaited, the kernel passes on the robust mutexes that are still locked.
  */
+/*
+ * [thread-wish] who wishes stores it, then interrupts; who is interrupted takes
+ * it.
+ */
+void wf_identity_wish(struct wf_identity *id, struct wf_wish *wish)
+{
+	/* release, and acquire of what is dropped [thread-wish] */
+	free(atom_swap_ar(&id->wish, wish));
+	weft_cancel(id->fiber);
+}
+
+bool wf_identity_grant(struct wf_identity *me)
+{
+	/* acquire [thread-wish] */
+	struct wf_wish *wish = atom_swap_ar(&me->wish, NULL);
+
+	if (!wish)
+		return false;
+	if (wf_identity_promote(me) == 0)
+		wish->apply(wish);
+	else
+		free(wish);
+	return true;
+}
+
 static void give_up_own_thread(struct wf_identity *me)
 {
 	wf_signals_off();
@@ -442,12 +468,14 @@ static int class_for(const struct wf_thread *t)
 
 static void assign(struct wf_identity *id, const struct wf_thread *t)
 {
+	free(atom_swap_ar(&id->wish, NULL)); /* [thread-wish] */
 	id->start = t->start;
 	id->arg = t->arg;
 	id->mask = t->mask;
 	id->asked_guard = t->guard_size;
 	memcpy(id->name, t->name, sizeof id->name);
 	id->altstack = (stack_t){.ss_flags = SS_DISABLE};
+	id->regions = 0;
 	atom_store_rlx(&id->fiber->cancel, 0);
 	atom_store_rlx(&id->awaited, NULL);
 	atom_store_rlx(&id->state,

@@ -66,21 +66,22 @@ struct wf_identity {
 	void *arg, *result;
 	jmp_buf *escape;                       /* out of pthread_exit() */
 	_Atomic(struct wf_identity *) awaited; /* whom it joins */
-	char name[16];                 /* as pthread_setname_np() has it */
-	struct wf_spin signals;        /* of the four, see delivery.h */
-	struct wf_list queue;          /* what is known of what is pending */
-	uint64_t pending;              /* signals to it */
-	uint64_t mask;                 /* of signals; others read it locked */
-	uint64_t awaited_signals;      /* it is in sigwait() */
-	uint32_t regions;              /* it is inside, see region.h */
-	stack_t altstack;              /* owner */
-	_Atomic bool promoted;         /* it has a kernel thread of its own */
-	struct wf_own_thread *own;     /* that */
-	pthread_t own_thread;          /* the same for libc */
-	void *robust_list;             /* constant: for the kernel */
-	const void *stack;             /* constant: guard included */
-	size_t stack_size, guard_size; /* constant */
-	size_t asked_guard;            /* of the present thread */
+	char name[16];                  /* as pthread_setname_np() has it */
+	struct wf_spin signals;         /* of the four, see delivery.h */
+	struct wf_list queue;           /* what is known of what is pending */
+	uint64_t pending;               /* signals to it */
+	uint64_t mask;                  /* of signals; others read it locked */
+	uint64_t awaited_signals;       /* it is in sigwait() */
+	uint32_t regions;               /* it is inside, see region.h */
+	stack_t altstack;               /* owner */
+	_Atomic(struct wf_wish *) wish; /* atomic: of another; see below */
+	_Atomic bool promoted;          /* it has a kernel thread of its own */
+	struct wf_own_thread *own;      /* that */
+	pthread_t own_thread;           /* the same for libc */
+	void *robust_list;              /* constant: for the kernel */
+	const void *stack;              /* constant: guard included */
+	size_t stack_size, guard_size;  /* constant */
+	size_t asked_guard;             /* of the present thread */
 } WF_ALIGNED(WF_CACHE_LINE);
 
 static inline struct wf_identity *identity_of(struct weft_fiber *f)
@@ -159,6 +160,22 @@ extern void (*wf_identity_at_end)(struct wf_identity *id);
  * Errors: -EAGAIN, -ENOMEM.
  */
 int wf_identity_promote(struct wf_identity *me);
+
+/*
+ * What another thread wants it to do as a thread of the kernel's, which only it
+ * can become: promoted at its next cancellation point, or at the end of its
+ * wait, it calls apply(wish), which frees it.  A newer wish takes the place of
+ * one that has not been granted; those before are applied no more.
+ */
+struct wf_wish {
+	void (*apply)(struct wf_wish *wish);
+};
+
+/* Context: any thread, quiet. */
+void wf_identity_wish(struct wf_identity *id, struct wf_wish *wish);
+
+/* Context: the fiber, which waits for nothing.  True: it is a thread now. */
+bool wf_identity_grant(struct wf_identity *me);
 
 /* In a forked child, which may be one: it is a thread of the kernel's now. */
 void wf_identity_forget(void);

@@ -22,6 +22,8 @@ static bool cancelled(const struct wf_identity *me)
 
 static void end_if_cancelled(struct wf_identity *me)
 {
+	if (unlikely(atom_load_rlx(&me->wish)))
+		wf_identity_grant(me);
 	if (unlikely(cancelled(me)))
 		pthread_testcancel();
 }

@@ -19,6 +19,9 @@ void wf_region_enter(void)
 		return;
 	}
 	wf_cancellation_point();
+	/* Which may have made it a thread of the kernel's. */
+	if (!identity_self())
+		return;
 	spin_lock(&me->signals);
 	me->regions = 1;
 	spin_unlock(&me->signals);
