@@ -21,12 +21,15 @@ struct weft_fiber *wf_self(void);
 void wf_self_set(struct weft_fiber *f);
 
 /*
- * Where the calling thread has it, and a second word beside, of those that have
- * thread-locals of their own: whose they are, whatever runs with them.  As far
- * from the thread's base as in every other.
+ * Where the calling thread has it, and two words beside, as far from the
+ * thread's base as in every other.
  */
 struct wf_self {
-	struct weft_fiber *fiber, *born;
+	struct weft_fiber *fiber;
+	/* Whose thread-locals these are, whatever runs with them; NULL: its. */
+	struct weft_fiber *born;
+	/* By which a thread waits: others may unpark it, see posix/lot.h. */
+	_Atomic(struct weft_fiber *) waiter;
 };
 
 struct wf_self *wf_self_place(void);

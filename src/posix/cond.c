@@ -66,14 +66,6 @@ static uint32_t next_turn(uint32_t seen)
 
 /* --- waiting --- */
 
-static bool cancelled(void)
-{
-	uint32_t now = atom_load_rlx(libc_cancel(pthread_self()));
-
-	return (now & (WF_CANCEL_ASKED | WF_CANCEL_DISABLED)) ==
-	       WF_CANCEL_ASKED;
-}
-
 /*
  * Handlers run while the mutex is free, as it is where a wait is interrupted.
  * Errors: ETIMEDOUT; ECANCELED, to be acted on when the mutex is locked.
@@ -86,7 +78,7 @@ static int sleep_on(pthread_cond_t *c, uint32_t noted, struct wf_limit *limit)
 
 		if (r == -EINTR) {
 			wf_interrupted_by_signal();
-			if (cancelled())
+			if (libc_cancelled())
 				return ECANCELED;
 		} else if (r != -ETIMEDOUT) {
 			return 0;

@@ -60,9 +60,9 @@ void wf_identity_count(struct wf_identity_counts *c)
 
 struct wf_identity *wf_identity_find(pthread_t thread)
 {
-	struct wf_self *s = (void *)((char *)thread + wf_libc.self_at);
+	struct weft_fiber *f = libc_self(thread)->born;
 
-	return s->born ? identity_of(s->born) : NULL;
+	return f ? identity_of(f) : NULL;
 }
 
 /* --- shells --- */
@@ -417,8 +417,7 @@ static int hatch_on(struct wf_identity *id, char *stack)
 		return r;
 	}
 	/* Before the thread does the same: the number may be used at once. */
-	((struct wf_self *)((char *)id->thread + wf_libc.self_at))->born =
-		id->fiber;
+	libc_self(id->thread)->born = id->fiber;
 	atom_add_rlx(&all.hatched, 1);
 	return 0;
 }

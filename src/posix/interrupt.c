@@ -15,16 +15,12 @@ static bool taken_back(struct wf_identity *me)
 	return atom_swap_acq(&me->fiber->cancel, 0);
 }
 
-static bool cancelled(const struct wf_identity *me)
-{
-	return atom_load_rlx(libc_cancel(me->thread)) & WF_CANCEL_ASKED;
-}
-
+/* `me` may be NULL. */
 static void end_if_cancelled(struct wf_identity *me)
 {
-	if (unlikely(atom_load_rlx(&me->wish)))
+	if (me && unlikely(atom_load_rlx(&me->wish)))
 		wf_identity_grant(me);
-	if (unlikely(cancelled(me)))
+	if (libc_cancelled())
 		pthread_testcancel();
 }
 
@@ -44,20 +40,19 @@ bool wf_interrupted(void)
 	struct wf_identity *me = identity_self();
 	bool restart = wf_interrupted_by_signal();
 
-	if (me)
-		end_if_cancelled(me);
+	end_if_cancelled(me);
 	return restart;
 }
 
 bool wf_handled(void)
 {
 	struct wf_identity *me = identity_self();
-	bool handled;
+	bool handled = true;
 
-	if (!me)
-		return true;
-	taken_back(me);
-	handled = wf_signals_take(me) != WF_NOTHING;
+	if (me) {
+		taken_back(me);
+		handled = wf_signals_take(me) != WF_NOTHING;
+	}
 	end_if_cancelled(me);
 	return handled;
 }
@@ -66,9 +61,7 @@ void wf_cancellation_point(void)
 {
 	struct wf_identity *me = identity_self();
 
-	if (!me)
-		return;
-	if (unlikely(atom_load_rlx(&me->fiber->cancel)))
+	if (me && unlikely(atom_load_rlx(&me->fiber->cancel)))
 		wf_interrupted_by_signal();
 	end_if_cancelled(me);
 }

@@ -17,6 +17,7 @@
 
 #include "base/atom.h"
 #include "base/cc.h"
+#include "core/self.h"
 #include "posix/names.h"
 
 #define WF_HOOK __attribute__((visibility("default")))
@@ -76,6 +77,21 @@ static inline _Atomic uint32_t *libc_tid(pthread_t t)
 static inline _Atomic uint32_t *libc_cancel(pthread_t t)
 {
 	return (_Atomic uint32_t *)((char *)t + wf_libc.cancel_at);
+}
+
+/* Where the thread has the words of core/self.h. */
+static inline struct wf_self *libc_self(pthread_t t)
+{
+	return (struct wf_self *)((char *)t + wf_libc.self_at);
+}
+
+/* Whether the calling thread is to end at its next cancellation point. */
+static inline bool libc_cancelled(void)
+{
+	uint32_t cancel = atom_load_rlx(libc_cancel(pthread_self()));
+
+	return unlikely((cancel & (WF_CANCEL_ASKED | WF_CANCEL_DISABLED)) ==
+			WF_CANCEL_ASKED);
 }
 
 /*

@@ -11,6 +11,7 @@
 #include "base/spin.h"
 #include "core/self.h"
 #include "core/wait.h"
+#include "posix/libc.h"
 #include "posix/quiet.h"
 
 #define BUCKET_BITS 10
@@ -112,18 +113,57 @@ static bool fired(struct wf_wait *w)
 	return (atom_load_acq(&w->word) & 3) == WF_FIRED;
 }
 
-/* A thread learns from the kernel that a handler has run. */
+/*
+ * A thread learns from the kernel that a handler has run; and by itself that it
+ * is cancelled.
+ */
 static int sleep_as_thread(struct wf_wait *w, weft_time deadline,
 			   bool interruptible)
 {
 	int r = 0;
 
 	while (!fired(w)) {
+		if (interruptible && libc_cancelled())
+			r = -EINTR;
 		if (r == -ETIMEDOUT || (r == -EINTR && interruptible))
 			return r;
 		r = park_thread(w->waiter, deadline);
 	}
 	return 0;
+}
+
+/*
+ * The thread says by what it waits, then looks whether it is cancelled; who
+ * cancels it has done so, then looks for who waits.  [lot-look]
+ */
+static int sleep_in_sight(struct wf_wait *w, weft_time deadline,
+			  bool interruptible)
+{
+	struct wf_self *self = wf_self_place();
+	/* Of the wait that a handler has been called from. */
+	struct weft_fiber *outer = atom_load_rlx(&self->waiter);
+	int r;
+
+	atom_store_rlx(&self->waiter, w->waiter);
+	/* [lot-look] */
+	atom_fence_sc();
+	r = sleep_as_thread(w, deadline, interruptible);
+	atom_store_rlx(&self->waiter, outer);
+	return r;
+}
+
+void wf_lot_look(pthread_t thread)
+{
+	struct weft_fiber *waiter;
+	struct wf_quiet quiet;
+
+	quiet_begin(&quiet);
+	/* [lot-look] */
+	atom_fence_sc();
+	waiter = atom_load_rlx(&libc_self(thread)->waiter);
+	if (waiter)
+		wf_unpark(waiter);
+	quiet_end(&quiet);
 }
 
 /* Handlers run while it goes on waiting, if they do not end that. */
@@ -187,7 +227,7 @@ static int wait_as_thread(_Atomic uint32_t *word, uint32_t value,
 		sleeper_begin(s, me, word, what);
 		if (join(word, value, s)) {
 			quiet_end(&quiet);
-			r = sleep_as_thread(&s->wait, deadline, interruptible);
+			r = sleep_in_sight(&s->wait, deadline, interruptible);
 			quiet_begin(&quiet);
 			r = outcome(s, r);
 		}

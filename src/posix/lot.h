@@ -24,6 +24,7 @@
 #ifndef WF_POSIX_LOT_H
 #define WF_POSIX_LOT_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -41,6 +42,9 @@
  * Errors: -EAGAIN the word is another; -ETIMEDOUT; -EINTR, if `interruptible`:
  * the thread has been sent a signal or is cancelled, see interrupt.h, which is
  * for the caller to see to.
+ *
+ * A thread of the kernel's, which no signal tells of its cancellation, looks
+ * for it itself, before it sleeps and when wf_lot_look() has woken it.
  */
 int wf_lot_wait(_Atomic uint32_t *word, uint32_t value, const char *what,
 		weft_time deadline, bool interruptible);
@@ -80,6 +84,12 @@ int wf_lot_requeue(_Atomic uint32_t *word, uint32_t value, unsigned count,
  * handlers of signals that it has been sent.
  */
 extern void (*wf_lot_disturbed)(void);
+
+/*
+ * The thread, which is one of the kernel's, has been cancelled: if it waits
+ * here, it looks.
+ */
+void wf_lot_look(pthread_t thread);
 
 /* In a forked child: nobody waits. */
 void wf_lot_forget(void);

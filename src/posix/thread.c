@@ -427,13 +427,21 @@ static void cancel(struct wf_identity *id)
 	weft_cancel(id->fiber);
 }
 
+static int cancel_thread(pthread_t thread)
+{
+	int r = libc(pthread_cancel)(thread);
+
+	wf_lot_look(thread);
+	return r;
+}
+
 WF_HOOK int pthread_cancel(pthread_t thread)
 {
 	struct wf_identity *id = wf_identity_find(thread);
 	struct wf_quiet quiet;
 
 	if (!id || atom_load_rlx(&id->promoted))
-		return libc(pthread_cancel)(thread);
+		return cancel_thread(thread);
 	if (ended(id))
 		return 0;
 	quiet_begin(&quiet);
