@@ -40,7 +40,7 @@ static _Atomic uint32_t lost;      /* threads whose worker has been taken */
 static _Atomic uint32_t computing; /* of those */
 static _Atomic uint64_t takeovers;
 static _Atomic uint64_t blocked; /* of those */
-static _Atomic bool taking; /* atomic: somebody is in wf_watch_take() */
+static _Atomic bool taking;      /* atomic: somebody is in wf_watch_take() */
 
 static void put(struct wf_list *l, struct thread *t)
 {
