@@ -164,11 +164,13 @@ void wf_identity_put(struct wf_identity *id)
 static void end(struct weft_fiber *f, struct wf_carrier *here)
 {
 	struct wf_identity *id = identity_of(f);
-	uint32_t live = WF_THREAD_LIVE;
+	uint32_t state = atom_load_rlx(&id->state);
 
 	(void)here;
-	/* release [thread-end] */
-	if (atom_cas_rel(&id->state, &live, WF_THREAD_ENDED)) {
+	while (state != WF_THREAD_DETACHED) {
+		/* release [thread-end] */
+		if (!atom_cas_rel(&id->state, &state, WF_THREAD_ENDED))
+			continue;
 		wf_lot_wake(&id->state, UINT32_MAX);
 		return;
 	}

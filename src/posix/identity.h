@@ -20,15 +20,19 @@
  * The word `state` says who puts an identity into the pool:
  *
  *      LIVE        runs, and somebody is to join it
+ *      AWAITED     runs, and somebody waits to join it
  *      DETACHED    runs, and nobody will
  *      ENDED       rests, not joined
  *      GONE        rests, joined or detached: in the pool
  *
- *      end, on arrival    LIVE -> ENDED and wake the joiner; DETACHED -> GONE
- *                         and put it into the pool         release [thread-end]
- *      join               await ENDED; ENDED -> GONE by CAS, and put it into
- *                         the pool                         acquire [thread-end]
- *      detach             LIVE -> DETACHED; ENDED -> GONE, and into the pool
+ *      end, on arrival    LIVE or AWAITED -> ENDED and wake the joiner;
+ *                         DETACHED -> GONE and put it into the pool
+ *                                                          release [thread-end]
+ *      join               LIVE -> AWAITED, and back if the wait is given up;
+ *                         ENDED -> GONE by CAS, and put it into the pool
+ *                                                          acquire [thread-end]
+ *      detach             LIVE -> DETACHED; ENDED -> GONE, and into the pool;
+ *                         AWAITED stays: the joiner sees to it
  *
  * A pthread_t is libc's, of a descriptor that stays: so the fiber of one is
  * found where that thread's word of core/self.h is.
@@ -46,6 +50,7 @@
 
 enum wf_identity_state {
 	WF_THREAD_LIVE,
+	WF_THREAD_AWAITED,
 	WF_THREAD_DETACHED,
 	WF_THREAD_ENDED,
 	WF_THREAD_GONE,

@@ -208,33 +208,39 @@ static bool waits_for(struct wf_identity *id, const struct wf_identity *me)
 	return false;
 }
 
+/* By one thread at a time.  Returns 0 once it has ended. */
 static int sleep_for_end(struct wf_identity *id, struct wf_identity *me,
 			 weft_time deadline)
 {
+	uint32_t state = WF_THREAD_LIVE;
 	int r;
 
+	/* acquire [thread-end] where it fails */
+	if (!atom_cas_ar(&id->state, &state, WF_THREAD_AWAITED))
+		return state == WF_THREAD_ENDED ? 0 : -EINVAL;
 	if (me)
 		atom_store_rlx(&me->awaited, id);
-	r = wf_lot_wait(&id->state, WF_THREAD_LIVE, "join", deadline, true);
+	r = wf_lot_wait(&id->state, WF_THREAD_AWAITED, "join", deadline, true);
 	if (me)
 		atom_store_rlx(&me->awaited, NULL);
-	return r;
+	state = WF_THREAD_AWAITED;
+	/* acquire [thread-end] where it fails */
+	if (!atom_cas_ar(&id->state, &state, WF_THREAD_LIVE))
+		return 0;
+	return r ? r : -EAGAIN;
 }
 
 static int await_end(struct wf_identity *id, weft_time deadline)
 {
 	struct wf_identity *me = identity_own();
-	int r = 0;
+	int r;
 
-	/* acquire [thread-end] */
-	while (atom_load_acq(&id->state) == WF_THREAD_LIVE) {
-		if (r == -ETIMEDOUT)
-			return r;
+	do {
 		r = sleep_for_end(id, me, deadline);
 		if (r == -EINTR)
 			wf_interrupted();
-	}
-	return 0;
+	} while (r == -EINTR || r == -EAGAIN);
+	return r;
 }
 
 /* Whoever takes what has ended puts it into the pool. */
@@ -261,8 +267,6 @@ static int join(struct wf_identity *id, void **result, weft_time deadline)
 	wf_cancellation_point();
 	if (waits_for(id, identity_own()))
 		return EDEADLK;
-	if (atom_load_rlx(&id->state) == WF_THREAD_DETACHED)
-		return EINVAL;
 	r = await_end(id, deadline);
 	if (r < 0)
 		return -r;
@@ -286,6 +290,7 @@ WF_HOOK int pthread_tryjoin_np(pthread_t thread, void **result)
 	/* acquire [thread-end] */
 	switch (atom_load_acq(&id->state)) {
 	case WF_THREAD_LIVE:
+	case WF_THREAD_AWAITED:
 	case WF_THREAD_DETACHED:
 		return EBUSY;
 	case WF_THREAD_ENDED:
@@ -328,7 +333,8 @@ WF_HOOK int pthread_detach(pthread_t thread)
 	if (!id)
 		return libc(pthread_detach)(thread);
 	/* acquire [thread-end] where it fails */
-	if (atom_cas_ar(&id->state, &live, WF_THREAD_DETACHED))
+	if (atom_cas_ar(&id->state, &live, WF_THREAD_DETACHED) ||
+	    live == WF_THREAD_AWAITED)
 		return 0;
 	return live == WF_THREAD_ENDED && claim(id, NULL) ? 0 : EINVAL;
 }
