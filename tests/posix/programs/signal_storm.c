@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * signal_storm.c - many signals for threads that work: each comes to the thread
+ * that is meant, as often as it was sent, and nothing else is disturbed.
+ */
+#include "wire.h"
+#include "prod.h"
+
+#include <semaphore.h>
+
+enum { THREADS = 10, SIGNALS = 200, SENDERS = 3 };
+
+static int restarting, stopping;
+static __thread int came, sum;
+
+/* Real-time signals are queued, each with its value. */
+static void take(int number, siginfo_t *info, void *context)
+{
+	(void)number;
+	(void)context;
+	came++;
+	if (info->si_code == SI_QUEUE)
+		sum += info->si_value.sival_int;
+}
+
+struct worker {
+	pthread_t thread;
+	int in, out;
+	int rounds;
+	int came, sum;
+};
+
+static long again(long result)
+{
+	if (result == -1)
+		EXPECT(errno == EINTR && !restarting);
+	return result;
+}
+
+/* Sends a byte to itself, and gets it back. */
+static void one_round(struct worker *w, sem_t *own)
+{
+	struct timespec short_time = {0, 100000};
+	char byte = 'x';
+
+	while (again(write(w->out, &byte, 1)) != 1)
+		;
+	while (again(read(w->in, &byte, 1)) != 1)
+		;
+	nanosleep(&short_time, NULL);
+	MUST_ERRNO(sem_post(own));
+	while (sem_wait(own) == -1)
+		EXPECT(errno == EINTR);
+	free(malloc(100));
+	w->rounds++;
+}
+
+static void *works(void *arg)
+{
+	struct worker *w = arg;
+	sem_t own;
+
+	MUST_ERRNO(sem_init(&own, 0, 0));
+	while (!is_set(&stopping))
+		one_round(w, &own);
+	while (came < SIGNALS * SENDERS)
+		one_round(w, &own);
+	w->came = came;
+	w->sum = sum;
+	return NULL;
+}
+
+static struct worker workers[THREADS];
+
+static void *sends(void *arg)
+{
+	for (int i = 0; i < SIGNALS; i++)
+		for (int j = 0; j < THREADS; j++) {
+			union sigval value = {.sival_int = j};
+			int error = i % 2 ? pthread_kill(workers[j].thread,
+							 SIGRTMIN)
+					  : pthread_sigqueue(workers[j].thread,
+							     SIGRTMIN, value);
+			if (error == EAGAIN) {
+				linger();
+				j--;
+				continue;
+			}
+			MUST(error);
+		}
+	return arg;
+}
+
+static void storm(int flags)
+{
+	struct sigaction action = {.sa_sigaction = take,
+				   .sa_flags = SA_SIGINFO | flags};
+	pthread_t sender[SENDERS];
+	int fd[2];
+
+	MUST_ERRNO(sigaction(SIGRTMIN, &action, NULL));
+	restarting = flags & SA_RESTART;
+	stopping = 0;
+	for (int i = 0; i < THREADS; i++) {
+		MUST_ERRNO(pipe(fd));
+		workers[i] = (struct worker){.in = fd[0], .out = fd[1]};
+		workers[i].thread = start(works, &workers[i]);
+	}
+	for (int i = 0; i < SENDERS; i++)
+		sender[i] = start(sends, NULL);
+	for (int i = 0; i < SENDERS; i++)
+		join(sender[i]);
+	set(&stopping);
+	for (int i = 0; i < THREADS; i++) {
+		struct worker *w = &workers[i];
+		join(w->thread);
+		see("%d: came %d, sum %d, worked: %d", i, w->came, w->sum,
+		    w->rounds > 0);
+		close_both((int[]){w->in, w->out});
+	}
+}
+
+int main(void)
+{
+	see("restarting");
+	storm(SA_RESTART);
+	see("interrupting");
+	storm(0);
+	return 0;
+}
