@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * alias.c - hooks by their other names: those with which libraries of libc once
- * called each other, and those that calls get which are compiled with
- * _FORTIFY_SOURCE.
+ * called each other, those that calls get which are compiled with
+ * _FORTIFY_SOURCE, and what is only another way to read and write.
  */
 #include <stdarg.h>
 
@@ -20,20 +20,49 @@ WF_HOOK ssize_t __write(int fd, const void *buf, size_t length)
 	return write(fd, buf, length);
 }
 
-WF_HOOK ssize_t __pread64(int fd, void *buf, size_t length, off64_t offset)
-{
-	return pread64(fd, buf, length, offset);
-}
-
-WF_HOOK ssize_t __pwrite64(int fd, const void *buf, size_t length,
-			   off64_t offset)
-{
-	return pwrite64(fd, buf, length, offset);
-}
-
 WF_HOOK ssize_t __send(int fd, const void *buf, size_t length, int flags)
 {
 	return send(fd, buf, length, flags);
+}
+
+WF_HOOK int eventfd_read(int fd, eventfd_t *value)
+{
+	return read(fd, value, sizeof *value) == sizeof *value ? 0 : -1;
+}
+
+WF_HOOK int eventfd_write(int fd, eventfd_t value)
+{
+	return write(fd, &value, sizeof value) == sizeof value ? 0 : -1;
+}
+
+/* Without an offset they are readv() and writev(). */
+
+WF_HOOK ssize_t preadv2(int fd, const struct iovec *iov, int count,
+			off_t offset, int flags)
+{
+	return offset == -1 && !flags
+		       ? readv(fd, iov, count)
+		       : libc(preadv2)(fd, iov, count, offset, flags);
+}
+
+WF_HOOK ssize_t pwritev2(int fd, const struct iovec *iov, int count,
+			 off_t offset, int flags)
+{
+	return offset == -1 && !flags
+		       ? writev(fd, iov, count)
+		       : libc(pwritev2)(fd, iov, count, offset, flags);
+}
+
+WF_HOOK ssize_t preadv64v2(int fd, const struct iovec *iov, int count,
+			   off64_t offset, int flags)
+{
+	return preadv2(fd, iov, count, offset, flags);
+}
+
+WF_HOOK ssize_t pwritev64v2(int fd, const struct iovec *iov, int count,
+			    off64_t offset, int flags)
+{
+	return pwritev2(fd, iov, count, offset, flags);
 }
 
 /* --- descriptors --- */
@@ -151,12 +180,6 @@ WF_HOOK int wf_pthread_yield(void)
 }
 
 /* --- signals and processes --- */
-
-WF_HOOK int __sigaction(int signal, const struct sigaction *new,
-			struct sigaction *old)
-{
-	return sigaction(signal, new, old);
-}
 
 WF_HOOK int __sigsuspend(const sigset_t *mask)
 {

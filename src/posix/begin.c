@@ -67,7 +67,7 @@ static int read_stack(void)
  * The child has one thread, and it is the kernel's: what it was before, its own
  * mask and stack for handlers apart, is gone.
  */
-static void forget_in_child(void)
+void wf_begin_forget(void)
 {
 	struct wf_identity *me = identity_own();
 	bool was_fiber = me && !atom_load_rlx(&me->promoted);
@@ -86,7 +86,7 @@ static void forget_in_child(void)
 static int watch_forks(void)
 {
 	static bool watched;
-	int r = watched ? 0 : -pthread_atfork(NULL, NULL, forget_in_child);
+	int r = watched ? 0 : -pthread_atfork(NULL, NULL, wf_begin_forget);
 
 	watched = r == 0;
 	return r;

@@ -22,4 +22,7 @@ bool wf_begun(void);
 /* WEFT_STACK, the most that a stack of default size takes; 0: not set. */
 size_t wf_begin_stack(void);
 
+/* In a forked child: nothing has begun.  fork() does it by itself. */
+void wf_begin_forget(void);
+
 #endif

@@ -120,6 +120,13 @@ WF_HOOK int timerfd_create(clockid_t clock, int flags)
 	return wf_descriptor_new(libc(timerfd_create)(clock, flags), flags);
 }
 
+WF_HOOK int signalfd(int fd, const sigset_t *mask, int flags)
+{
+	int r = libc(signalfd)(fd, mask, flags);
+
+	return fd == -1 ? wf_descriptor_new(r, flags) : r;
+}
+
 WF_HOOK int inotify_init1(int flags)
 {
 	return wf_descriptor_new(libc(inotify_init1)(flags), flags);

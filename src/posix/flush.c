@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * flush.c - calls that last until what was written has arrived, on the disk or
- * at the terminal: in a region.
+ * flush.c - calls that last until what was written, or is copied, has arrived
+ * on the disk or at the terminal: in a region.
  */
 #include "posix/region.h"
 
@@ -40,6 +40,12 @@ WF_HOOK int sync_file_range(int fd, off64_t offset, off64_t length,
 			    unsigned flags)
 {
 	return REGION(sync_file_range, fd, offset, length, flags);
+}
+
+WF_HOOK ssize_t copy_file_range(int from, off64_t *from_at, int to,
+				off64_t *to_at, size_t length, unsigned flags)
+{
+	return REGION(copy_file_range, from, from_at, to, to_at, length, flags);
 }
 
 /* --- the terminal --- */

@@ -47,6 +47,7 @@
 #include <threads.h>
 #include <time.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 /* What no header declares. */
 int __mq_open_2(const char *name, int flags);
@@ -133,12 +134,12 @@ int __isoc23_vfscanf(FILE *f, const char *format, va_list args);
 #define WF_PROCESS_NAMES(X)                                                    \
 	X(fork) X(_Fork) X(vfork) X(execve) X(execv) X(execvp) X(execvpe)      \
 	X(fexecve) X(execveat) X(posix_spawn) X(posix_spawnp) X(system)        \
-	X(wait) X(waitpid) X(wait3) X(wait4) X(waitid) X(daemon) X(setuid)     \
-	X(setgid) X(seteuid) X(setegid) X(setreuid) X(setregid) X(setresuid)   \
-	X(setresgid) X(setgroups) X(initgroups) X(prctl) X(unshare) X(setns)   \
-	X(sched_setaffinity) X(sched_getaffinity) X(sched_setscheduler)        \
-	X(sched_setparam) X(setpriority) X(getrusage) X(setfsuid) X(setfsgid)  \
-	X(syscall) X(exit) X(_exit)
+	X(wordexp) X(wait) X(waitpid) X(wait3) X(wait4) X(waitid) X(daemon)    \
+	X(setuid) X(setgid) X(seteuid) X(setegid) X(setreuid) X(setregid)      \
+	X(setresuid) X(setresgid) X(setgroups) X(initgroups) X(prctl)          \
+	X(unshare) X(setns) X(sched_setaffinity) X(sched_getaffinity)          \
+	X(sched_setscheduler) X(sched_setparam) X(setpriority) X(getrusage)    \
+	X(setfsuid) X(setfsgid) X(syscall) X(exit) X(_exit)
 
 #define WF_NET_NAMES(X)                                                        \
 	X(getaddrinfo) X(getnameinfo) X(gethostbyname) X(gethostbyname2)       \

@@ -7,9 +7,12 @@
  * kernel thread that mask (region.h).
  */
 #include <errno.h>
+#include <pty.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <utmp.h>
 
+#include "posix/begin.h"
 #include "posix/descriptor.h"
 #include "posix/region.h"
 
@@ -21,10 +24,41 @@ WF_HOOK pid_t fork(void)
 	return REGION(fork);
 }
 
+/* Without handlers, and so without ours. */
+WF_HOOK pid_t _Fork(void)
+{
+	pid_t child;
+
+	wf_descriptor_foreign();
+	wf_region_enter();
+	child = libc(_Fork)();
+	if (child == 0)
+		wf_begin_forget();
+	wf_region_leave();
+	return child;
+}
+
 /* A child that shares the parent's memory would share its fibers too. */
 WF_HOOK pid_t vfork(void)
 {
 	return fork();
+}
+
+WF_HOOK pid_t forkpty(int *end, char *name, const struct termios *mode,
+		      const struct winsize *size)
+{
+	int terminal;
+	pid_t child;
+
+	if (openpty(end, &terminal, name, mode, size) < 0)
+		return -1;
+	child = fork();
+	close(child ? terminal : *end);
+	if (child == 0 && login_tty(terminal) < 0)
+		_exit(1);
+	if (child < 0)
+		close(*end);
+	return child;
 }
 
 WF_HOOK int daemon(int nochdir, int noclose)
@@ -155,6 +189,11 @@ WF_HOOK int posix_spawnp(pid_t *pid, const char *file,
 WF_HOOK int system(const char *command)
 {
 	return REGION(system, command);
+}
+
+WF_HOOK int wordexp(const char *text, wordexp_t *words, int flags)
+{
+	return REGION(wordexp, text, words, flags);
 }
 
 WF_HOOK FILE *popen(const char *command, const char *mode)

@@ -128,6 +128,14 @@ WF_HOOK int raise(int signal)
 		  : libc(raise)(signal);
 }
 
+/* Who names the kernel thread that it is on at the moment means itself. */
+WF_HOOK int tgkill(pid_t process, pid_t thread, int signal)
+{
+	if (identity_hooked() && process == getpid() && thread == gettid())
+		return raise(signal);
+	return libc(tgkill)(process, thread, signal);
+}
+
 /* --- a stack for handlers --- */
 
 WF_HOOK int sigaltstack(const stack_t *new, stack_t *old)

@@ -3,6 +3,7 @@
  * resolve_all.c - names of hosts, asked of a server that is a thread of this
  * program: whoever waits for the answer must not keep it from giving one.
  */
+#include "old.h"
 #include "wire.h"
 
 #include <arpa/nameser.h>
@@ -210,6 +211,44 @@ static void queries_with(struct __res_state *state)
 	see("h_errno %d", h_errno);
 }
 
+/* The same, as programs were linked with them before 2021. */
+
+OLD(int, __res_query, (const char *, int, int, unsigned char *, int),
+    OLD_FIRST);
+OLD(int, __res_search, (const char *, int, int, unsigned char *, int),
+    OLD_FIRST);
+OLD(int, __res_querydomain,
+    (const char *, const char *, int, int, unsigned char *, int), OLD_FIRST);
+OLD(int, __res_send, (const unsigned char *, int, unsigned char *, int),
+    OLD_FIRST);
+OLD(int, __res_nquery,
+    (res_state, const char *, int, int, unsigned char *, int), OLD_FIRST);
+OLD(int, __res_nsearch,
+    (res_state, const char *, int, int, unsigned char *, int), OLD_FIRST);
+OLD(int, __res_nquerydomain,
+    (res_state, const char *, const char *, int, int, unsigned char *, int),
+    OLD_FIRST);
+OLD(int, __res_nsend,
+    (res_state, const unsigned char *, int, unsigned char *, int), OLD_FIRST);
+
+static void old_queries_with(struct __res_state *state)
+{
+	unsigned char q[512], a[512];
+	int n = sizeof(a), length;
+
+	SEE_COUNT(old___res_query("weft.test", C_IN, T_A, a, n));
+	SEE_COUNT(old___res_search("weft.test.", C_IN, T_A, a, n));
+	SEE_COUNT(old___res_querydomain("weft", "test", C_IN, T_A, a, n));
+	SEE_COUNT(old___res_nquery(state, "weft.test", C_IN, T_A, a, n));
+	SEE_COUNT(old___res_nsearch(state, "weft.test.", C_IN, T_A, a, n));
+	SEE_COUNT(
+		old___res_nquerydomain(state, "weft", "test", C_IN, T_A, a, n));
+	length = res_mkquery(QUERY, "weft.test", C_IN, T_A, NULL, 0, NULL, q,
+			     sizeof(q));
+	SEE_COUNT(old___res_send(q, length, a, n));
+	SEE_COUNT(old___res_nsend(state, q, length, a, n));
+}
+
 static void *querying(void *arg)
 {
 	struct __res_state state = {0};
@@ -219,6 +258,7 @@ static void *querying(void *arg)
 	MUST_ERRNO(res_ninit(&state));
 	use_server(&state);
 	queries_with(&state);
+	old_queries_with(&state);
 	res_nclose(&state);
 	return arg;
 }
