@@ -254,6 +254,8 @@ static bool claim(struct wf_identity *id, void **result)
 	/* acquire [thread-end] */
 	if (!atom_cas_ar(&id->state, &ended, WF_THREAD_GONE))
 		return false;
+	/* By somebody who did not know yet that it had ended. */
+	atom_and_rlx(libc_cancel(id->thread), ~WF_CANCEL_ASKED);
 	quiet_begin(&quiet);
 	wf_identity_put(id);
 	quiet_end(&quiet);
