@@ -6,6 +6,7 @@
 #include "see.h"
 
 #include <semaphore.h>
+#include <signal.h>
 
 #define CROWD  30
 #define ROUNDS 30
@@ -195,6 +196,42 @@ static void ends_or_is_cancelled(void)
 	see("ended or cancelled: %d wrong", wrong);
 }
 
+static int handled;
+
+static void handle(int signal)
+{
+	(void)signal;
+	__atomic_add_fetch(&handled, 1, __ATOMIC_RELAXED);
+}
+
+static void *looks(void *arg)
+{
+	int before = __atomic_load_n(&handled, __ATOMIC_RELAXED);
+
+	sched_yield();
+	(void)arg;
+	return (void *)(intptr_t)(__atomic_load_n(&handled, __ATOMIC_RELAXED) -
+				  before);
+}
+
+/* A signal for a thread that has ended is for no other one. */
+static void late_signals(void)
+{
+	int wrong = 0;
+
+	signal(SIGUSR1, handle);
+	for (int round = 0; round < 200; round++) {
+		pthread_t thread = start(child, NULL);
+
+		if (round % 2)
+			linger();
+		wrong += pthread_kill(thread, SIGUSR1) != 0;
+		join(thread);
+		wrong += (intptr_t)join(start(looks, NULL)) != 0;
+	}
+	see("late signals: %d wrong", wrong);
+}
+
 int main(void)
 {
 	sem_init(&tokens, 0, 0);
@@ -205,5 +242,6 @@ int main(void)
 	signals_of_a_condition();
 	joiners();
 	ends_or_is_cancelled();
+	late_signals();
 	return 0;
 }
