@@ -121,6 +121,23 @@ static int count_closing(struct set *set)
 	return n;
 }
 
+/*
+ * Whether the kernel would find nothing: TCP sockets of which it has said so,
+ * and no event has come since.
+ */
+static bool known_quiet(struct set *set)
+{
+	for (nfds_t i = 0; i < set->count; i++) {
+		struct entry *e = &set->entries[i];
+
+		if (set->fds[i].fd < 0)
+			continue;
+		if (!e->source || !e->source->tcp || e->seen & e->node.want)
+			return false;
+	}
+	return true;
+}
+
 static int ask_kernel(struct set *set)
 {
 	struct timespec none = {0};
@@ -157,7 +174,7 @@ static int wait_for_any(struct set *set, struct weft_fiber *me,
 
 	while (r == 0) {
 		look_all(set);
-		n = ask_kernel(set);
+		n = known_quiet(set) ? 0 : ask_kernel(set);
 		if (n != 0)
 			return n;
 		r = arm_all(set);

@@ -30,14 +30,18 @@
 #define RSEQ_SIGNATURE    0x53053053
 #define RSEQ_UNREGISTERED ((uint32_t)-2)
 #define ROBUST_LENGTH     24
-#define COLOURS           32
+#define COLOURS           16
+#define WARM              256 /* identities at rest that keep what they used */
 
 void (*wf_identity_at_last)(void);
 void (*wf_identity_at_end)(struct wf_identity *id);
 
 static struct {
 	struct wf_spin lock;
-	struct wf_identity *pools[WF_STACK_CLASSES]; /* the last one first */
+	struct pool {
+		struct wf_identity *last;
+		_Atomic uint32_t count;
+	} pools[WF_STACK_CLASSES];
 	struct wf_list shells; /* the one used longest ago first */
 	_Atomic uint32_t last_id;
 	_Atomic uint64_t started, ended, peak, hatched, promoted;
@@ -145,13 +149,24 @@ static void clean_up(struct wf_identity *me)
 	errno = 0;
 }
 
+/* What lies deeper than where it rests is of no use to anybody. */
+static void chill(const struct wf_identity *id)
+{
+	wf_stack_chill((char *)id->stack + id->guard_size,
+		       (char *)id->fiber->ctx.sp);
+}
+
+/* The one used last is taken first: those below many others rest for long. */
 static void rest_in_pool(struct wf_identity *id)
 {
-	struct wf_identity **pool = &all.pools[id->fiber->class];
+	struct pool *p = &all.pools[id->fiber->class];
 
+	if (atom_load_rlx(&p->count) >= WARM)
+		chill(id);
 	spin_lock(&all.lock);
-	id->next = *pool;
-	*pool = id;
+	id->next = p->last;
+	p->last = id;
+	atom_bump_rlx(&p->count);
 	spin_unlock(&all.lock);
 }
 
@@ -295,11 +310,6 @@ static void leave(struct wf_identity *me)
 
 /* --- hatching --- */
 
-struct birth {
-	struct wf_identity *id;
-	struct shell *shell;
-};
-
 /*
  * Not every kernel thread is registered.  Who asks libc for its CPU is told to
  * ask the kernel.
@@ -326,17 +336,17 @@ static void leave_kernel(struct wf_identity *me)
 	atom_store_rlx(libc_tid(me->thread), me->id);
 }
 
+/* Nothing is freed here: libc would give the thread a cache for its memory. */
 static void *main_of_identity(void *arg)
 {
-	struct birth b = *(struct birth *)arg;
-	struct wf_identity *me = b.id;
+	struct wf_identity *me = arg;
+	struct shell *shell = me->shell;
 
-	free(arg);
 	me->thread = pthread_self();
 	wf_self_place()->born = me->fiber;
 	leave_kernel(me);
-	shell_put(b.shell);
-	wf_hatch(&b.shell->shell, me->fiber);
+	shell_put(shell);
+	wf_hatch(&shell->shell, me->fiber);
 	for (;;) {
 		run(me);
 		clean_up(me);
@@ -350,45 +360,46 @@ static uint32_t new_id(void)
 	return WF_TID_ID + atom_add_rlx(&all.last_id, 1) + 1;
 }
 
-static struct wf_identity *identity_new(int class)
+/* At the top of its stack, where there is room in a page that is used. */
+static struct wf_identity *place_on(char *stack, int class)
 {
-	struct wf_identity *id = aligned_alloc(WF_CACHE_LINE, sizeof *id);
-	struct weft_fiber *f = id ? wf_fiber_alloc(NULL) : NULL;
+	struct wf_identity *id =
+		(struct wf_identity *)(stack + wf_stack_size(class)) - 1;
 
-	if (!f) {
-		free(id);
-		return NULL;
-	}
 	memset(id, 0, sizeof *id);
-	id->fiber = f;
 	id->id = new_id();
+	id->stack = stack;
 	id->stack_size = wf_stack_size(class);
 	id->guard_size = wf_stack_guard_size(class);
-	f->class = (uint8_t) class;
-	wf_hatch_fill(f, &id->life);
 	return id;
+}
+
+static int identity_new(int class, struct wf_identity **made)
+{
+	struct weft_fiber *f;
+	int r = wf_stack_reserve(NULL, class);
+
+	if (r < 0)
+		return r;
+	f = wf_fiber_alloc(NULL);
+	if (!f) {
+		wf_stack_unreserve(NULL, class);
+		return -ENOMEM;
+	}
+	*made = place_on(wf_stack_take(NULL, class), class);
+	(*made)->fiber = f;
+	f->class = (uint8_t) class;
+	wf_hatch_fill(f, &(*made)->life);
+	return 0;
 }
 
 static void identity_delete(struct wf_identity *id)
 {
+	int class = id->fiber->class;
+
 	wf_fiber_free(NULL, id->fiber);
-	free(id);
-}
-
-/* Its start routine comes back as a fiber, later. */
-static int make_thread(struct birth *b, char *stack, size_t size)
-{
-	pthread_attr_t attr;
-	int r = pthread_attr_init(&attr);
-
-	if (r)
-		return -r;
-	r = pthread_attr_setstack(&attr, stack, size);
-	if (!r)
-		r = libc(pthread_create)(&b->id->thread, &attr,
-					 main_of_identity, b);
-	pthread_attr_destroy(&attr);
-	return -r;
+	wf_stack_put(NULL, class, (void *)id->stack);
+	wf_stack_unreserve(NULL, class);
 }
 
 /* As of all fibers, see core/life.h: or all would compete for a few lines. */
@@ -397,25 +408,37 @@ static size_t colour_of(const struct wf_identity *id)
 	return id->id % COLOURS * WF_CACHE_LINE;
 }
 
-static int hatch_on(struct wf_identity *id, char *stack)
+/* Its start routine comes back as a fiber, later. */
+static int make_thread(struct wf_identity *id)
 {
-	struct birth *b = malloc(sizeof *b);
-	struct shell *shell = b ? shell_take() : NULL;
+	char *low = (char *)id->stack + id->guard_size;
+	char *high = (char *)id - colour_of(id);
+	pthread_attr_t attr;
+	int r = pthread_attr_init(&attr);
+
+	if (r)
+		return -r;
+	r = pthread_attr_setstack(&attr, low, (size_t)(high - low));
+	if (!r)
+		r = libc(pthread_create)(&id->thread, &attr, main_of_identity,
+					 id);
+	pthread_attr_destroy(&attr);
+	return -r;
+}
+
+static int hatch(struct wf_identity *id)
+{
+	struct shell *shell = shell_take();
 	int r;
 
-	if (!shell) {
-		free(b);
+	if (!shell)
 		return -ENOMEM;
-	}
-	id->stack = stack;
-	*b = (struct birth){id, shell};
+	id->shell = shell;
 	atom_store_rlx(&shell->shell.kept, 1);
-	r = make_thread(b, stack + id->guard_size,
-			id->stack_size - id->guard_size - colour_of(id));
+	r = make_thread(id);
 	if (r < 0) {
 		atom_store_rlx(&shell->shell.kept, 0);
 		shell_put(shell);
-		free(b);
 		return r;
 	}
 	/* Before the thread does the same: the number may be used at once. */
@@ -424,45 +447,33 @@ static int hatch_on(struct wf_identity *id, char *stack)
 	return 0;
 }
 
-static int hatch(struct wf_identity *id)
-{
-	int class = id->fiber->class;
-	void *stack;
-	int r = wf_stack_reserve(NULL, class);
-
-	if (r < 0)
-		return r;
-	stack = wf_stack_take(NULL, class);
-	r = hatch_on(id, stack);
-	if (r < 0) {
-		wf_stack_put(NULL, class, stack);
-		wf_stack_unreserve(NULL, class);
-	}
-	return r;
-}
-
 /* --- starting --- */
 
 static struct wf_identity *from_pool(int class)
 {
+	struct pool *p = &all.pools[class];
 	struct wf_identity *id;
 
 	spin_lock(&all.lock);
-	id = all.pools[class];
-	if (id)
-		all.pools[class] = id->next;
+	id = p->last;
+	if (id) {
+		p->last = id->next;
+		atom_drop_rlx(&p->count);
+	}
 	spin_unlock(&all.lock);
 	return id;
 }
 
-/* The smallest that has so much beside its guard; -1: there is none. */
+/* The smallest that has so much beside what is ours; -1: there is none. */
 static int class_for(const struct wf_thread *t)
 {
+	const size_t ours =
+		sizeof(struct wf_identity) + COLOURS * WF_CACHE_LINE;
 	int class = wf_stack_class(t->stack_size);
 
 	while (class >= 0 && class < WF_STACK_CLASSES &&
 	       wf_stack_size(class) - wf_stack_guard_size(class) <
-		       t->stack_size)
+		       t->stack_size + ours)
 		class ++;
 	return class < WF_STACK_CLASSES ? class : -1;
 }
@@ -509,9 +520,9 @@ int wf_identity_start(const struct wf_thread *t, struct wf_identity **made)
 		wf_sched_queue(id->fiber);
 		return 0;
 	}
-	id = identity_new(class);
-	if (!id)
-		return -ENOMEM;
+	r = identity_new(class, &id);
+	if (r < 0)
+		return r;
 	assign(id, t);
 	count_start();
 	*made = id;

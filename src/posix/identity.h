@@ -59,6 +59,7 @@ enum wf_identity_state {
 typedef void *(*wf_start)(void *arg);
 
 struct wf_own_thread;
+struct shell;
 
 struct wf_identity {
 	struct wf_life life;
@@ -82,6 +83,7 @@ struct wf_identity {
 	_Atomic(struct wf_wish *) wish; /* atomic: of another; see below */
 	_Atomic bool promoted;          /* it has a kernel thread of its own */
 	struct wf_own_thread *own;      /* that */
+	struct shell *shell;            /* from which it was hatched */
 	pthread_t own_thread;           /* the same for libc */
 	void *robust_list;              /* constant: for the kernel */
 	const void *stack;              /* constant: guard included */

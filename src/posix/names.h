@@ -70,7 +70,8 @@ int __isoc23_vfscanf(FILE *f, const char *format, va_list args);
 #define WF_THREAD_NAMES(X)                                                     \
 	X(pthread_create) X(pthread_join) X(pthread_detach) X(pthread_exit)    \
 	X(pthread_tryjoin_np) X(pthread_timedjoin_np) X(pthread_clockjoin_np)  \
-	X(pthread_cancel) X(pthread_kill) X(pthread_sigqueue)                  \
+	X(pthread_setcanceltype) X(pthread_cancel) X(pthread_kill)             \
+	X(pthread_sigqueue)                                                    \
 	X(pthread_sigmask) X(pthread_key_create) X(pthread_key_delete)         \
 	X(pthread_getattr_np) X(pthread_getschedparam)                         \
 	X(pthread_setschedparam) X(pthread_setschedprio)                       \

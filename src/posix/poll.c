@@ -78,7 +78,8 @@ static bool refused(nfds_t count)
 {
 	struct rlimit most;
 
-	return getrlimit(RLIMIT_NOFILE, &most) == 0 && count > most.rlim_cur;
+	return count > FD_SETSIZE && getrlimit(RLIMIT_NOFILE, &most) == 0 &&
+	       count > most.rlim_cur;
 }
 
 WF_HOOK int poll(struct pollfd *fds, nfds_t count, int limit)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "core/sched.h"
 #include "os/call.h"
 #include "os/stack.h"
@@ -456,6 +457,20 @@ WF_HOOK int pthread_cancel(pthread_t thread)
 	cancel(id);
 	quiet_end(&quiet);
 	return 0;
+}
+
+/*
+ * To be ended between any two instructions is for the kernel's threads: libc
+ * sends them a signal.
+ */
+WF_HOOK int pthread_setcanceltype(int type, int *old)
+{
+	struct wf_identity *me = identity_self();
+
+	if (me && type == PTHREAD_CANCEL_ASYNCHRONOUS &&
+	    wf_identity_promote(me) < 0)
+		wf_say("no thread for one that is to be cancelled at any time");
+	return libc(pthread_setcanceltype)(type, old);
 }
 
 /* --- C11 --- */
