@@ -169,9 +169,15 @@ def exported_by(library):
     return {line.split()[-1].split("@")[0] for line in text.splitlines()}
 
 
-def called_by(program):
-    text = output("nm", "-D", "--undefined-only", program)
-    return {line.split()[-1].split("@")[0] for line in text.splitlines()}
+def called_by(programs):
+    """{program: the names it does not define} of what they are linked with."""
+    calls = {program: set() for program in programs}
+    if programs:
+        text = output("nm", "-D", "-A", "--undefined-only", *programs)
+        for line in text.splitlines():
+            program, name = re.match(r"(.*?):.* [Uw] (\w+)", line).groups()
+            calls[program].add(name)
+    return calls
 
 
 def parse_headers(text):
@@ -260,12 +266,13 @@ def is_called(table, libc, calls):
 
 def programs_in(directory):
     """{program: what it calls}, of those that have a source."""
-    calls = {}
-    for path in sorted((HERE / "programs").iterdir()):
-        program = pathlib.Path(directory) / path.stem
-        if path.suffix in (".c", ".cc") and program.exists():
-            calls[path.stem] = called_by(program)
-    return calls
+    paths = {}
+    for source in (HERE / "programs").iterdir():
+        path = pathlib.Path(directory) / source.stem
+        if source.suffix in (".c", ".cc") and path.exists():
+            paths[str(path)] = source.stem
+    calls = called_by(sorted(paths))
+    return {paths[path]: names for path, names in calls.items()}
 
 
 def look(options):

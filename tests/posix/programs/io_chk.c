@@ -10,9 +10,7 @@
 #include <sys/select.h>
 #include <sys/wait.h>
 
-#if __USE_FORTIFY_LEVEL < 1
-#error "to be compiled with optimisation and -D_FORTIFY_SOURCE=2"
-#endif
+#include "chk.h"
 
 /* A number that the compiler does not know, so that it has to be checked. */
 static size_t unknown(size_t n)

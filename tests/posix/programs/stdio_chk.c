@@ -5,10 +5,8 @@
  */
 #include "wire.h"
 
-#if __USE_FORTIFY_LEVEL < 1
-#error "to be compiled with optimisation and -D_FORTIFY_SOURCE=2"
-#endif
 #undef fread_unlocked
+#include "chk.h"
 
 /* For gets() there is no header any more. */
 char *__gets_chk(char *line, size_t room);
