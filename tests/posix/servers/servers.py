@@ -162,7 +162,7 @@ def show_thread(task):
 class Server:
     """One of them: how it is started, and the conversations with it.
 
-    `crowd` clients meet: all are connected then, and none of them says anything.
+    `crowd` clients meet: then all are connected, and none says anything.
     """
     package = ""
     program = ""
@@ -172,6 +172,7 @@ class Server:
         self.folder = folder
         self.options = options
         self.process = None
+        self.holder = socket.socket()
         self.listeners = []
         self.open = []
         self.threads = None  # while the clients meet
@@ -229,7 +230,6 @@ class Server:
     async def start(self, library):
         # Taken but not listened on, so that nobody else gets the number; the
         # server may still have it, as both set SO_REUSEADDR.
-        self.holder = socket.socket()
         self.holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.holder.bind(("127.0.0.1", 0))
         self.port = self.holder.getsockname()[1]
@@ -320,9 +320,10 @@ class Server:
             for task in list(tasks.iterdir())[:SHOWN]:
                 show_thread(task)
         output = self.folder / "output"
-        if output.exists():
-            lines = output.read_text(errors="replace").splitlines()
-            print("\n".join(["--- the last that it has said:"] + lines[-SHOWN:]))
+        text = output.read_text(errors="replace") if output.exists() else ""
+        if text:
+            print("--- the last that it has said:")
+            print("\n".join(text.splitlines()[-SHOWN:]))
 
     async def clean_up(self):
         if self.process and self.process.poll() is None:
@@ -469,7 +470,8 @@ key = {self.folder}/key.pem
             raise Failed("no openssl here: sh tests/install.sh test")
         done = subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
-             "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+             "-subj", "/CN=localhost", "-addext",
+             "subjectAltName=DNS:localhost",
              "-days", "2", "-keyout", self.folder / "key.pem", "-out",
              self.folder / "cert.pem"], stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, timeout=LIMIT)
