@@ -160,6 +160,7 @@ static long move_all(int fd, struct move *m)
 		if (n > 0) {
 			done += (size_t)n;
 			advance(m, (size_t)n);
+			m->try.partly = true;
 		}
 	} while (n > 0 && done < length && !m->final && !m->try.no_wait);
 	return done ? (long)done : failed(m, n);
@@ -322,13 +323,12 @@ static void look_at_rights(const struct msghdr *msg)
 	}
 }
 
-static long recvmsg_at(int fd, struct msghdr *msg, int flags,
-		       weft_time deadline)
+static long recvmsg_at(int fd, struct msghdr *msg, int flags, bool partly)
 {
 	struct message m = {.try = {.call = receive_message,
 				    .want = WF_IN,
-				    .deadline = deadline,
 				    .what = "recvmsg",
+				    .partly = partly,
 				    .no_wait = flags & WF_NEVER_WAIT},
 			    .msg = msg,
 			    .flags = flags};
@@ -345,7 +345,7 @@ WF_HOOK ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 
 	/* To wait for all of several pieces is left to the kernel. */
 	if (identity_hooked() && !(flags & MSG_WAITALL))
-		return wf_returned(recvmsg_at(fd, msg, flags, 0));
+		return wf_returned(recvmsg_at(fd, msg, flags, false));
 	n = REGION(recvmsg, fd, msg, flags);
 	if (n >= 0)
 		look_at_rights(msg);
@@ -366,7 +366,9 @@ WF_HOOK ssize_t recvfrom(int fd, void *buf, size_t length, int flags,
 		return libc(recvfrom)(fd, buf, length, flags, addr, addrlen);
 	if (!addr)
 		return wf_returned(receive(fd, buf, length, flags));
-	n = recvmsg_at(fd, &msg, flags & ~MSG_WAITALL, 0);
+	if (flags & MSG_WAITALL)
+		return REGION(recvfrom, fd, buf, length, flags, addr, addrlen);
+	n = recvmsg_at(fd, &msg, flags, false);
 	if (n >= 0 && addrlen)
 		*addrlen = msg.msg_namelen;
 	return wf_returned(n);
@@ -375,13 +377,15 @@ WF_HOOK ssize_t recvfrom(int fd, void *buf, size_t length, int flags,
 /* What a stream has not taken of it, without the control data. */
 static long send_rest(int fd, const struct msghdr *msg, int flags, size_t done)
 {
-	struct move m = {
-		.try = {.call = move_once, .want = WF_OUT, .what = "sendmsg"},
-		.iov = msg->msg_iov,
-		.count = (int)msg->msg_iovlen,
-		.flags = flags | MSG_NOSIGNAL,
-		.socket = true,
-		.write = true};
+	struct move m = {.try = {.call = move_once,
+				 .want = WF_OUT,
+				 .what = "sendmsg",
+				 .partly = true},
+			 .iov = msg->msg_iov,
+			 .count = (int)msg->msg_iovlen,
+			 .flags = flags | MSG_NOSIGNAL,
+			 .socket = true,
+			 .write = true};
 	size_t length = wf_transfer_length(m.iov, m.count);
 	long n;
 
@@ -396,11 +400,12 @@ static long send_rest(int fd, const struct msghdr *msg, int flags, size_t done)
 	return (long)done;
 }
 
-static long sendmsg_on(int fd, const struct msghdr *msg, int flags)
+static long sendmsg_on(int fd, const struct msghdr *msg, int flags, bool partly)
 {
 	struct message m = {.try = {.call = send_message,
 				    .want = WF_OUT,
 				    .what = "sendmsg",
+				    .partly = partly,
 				    .no_wait = flags & MSG_DONTWAIT},
 			    .msg = (struct msghdr *)msg,
 			    .flags = flags};
@@ -415,8 +420,9 @@ static long sendmsg_on(int fd, const struct msghdr *msg, int flags)
 
 WF_HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	return identity_hooked() ? wf_returned(sendmsg_on(fd, msg, flags))
-				 : libc(sendmsg)(fd, msg, flags);
+	return identity_hooked()
+		       ? wf_returned(sendmsg_on(fd, msg, flags, false))
+		       : libc(sendmsg)(fd, msg, flags);
 }
 
 WF_HOOK ssize_t sendto(int fd, const void *buf, size_t length, int flags,
@@ -430,7 +436,7 @@ WF_HOOK ssize_t sendto(int fd, const void *buf, size_t length, int flags,
 
 	if (!identity_hooked())
 		return libc(sendto)(fd, buf, length, flags, addr, addrlen);
-	return wf_returned(addr ? sendmsg_on(fd, &msg, flags)
+	return wf_returned(addr ? sendmsg_on(fd, &msg, flags, false)
 				: transmit(fd, buf, length, flags));
 }
 
@@ -452,7 +458,7 @@ static long receive_many(int fd, struct mmsghdr *msgs, unsigned count,
 				       (done && flags & MSG_WAITFORONE
 						? MSG_DONTWAIT
 						: 0),
-			       0);
+			       done > 0);
 		if (n < 0)
 			break;
 		msgs[done++].msg_len = (unsigned)n;
@@ -475,7 +481,7 @@ static long send_many(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 	long n = 0;
 
 	while (done < count) {
-		n = sendmsg_on(fd, &msgs[done].msg_hdr, flags);
+		n = sendmsg_on(fd, &msgs[done].msg_hdr, flags, done > 0);
 		if (n < 0)
 			break;
 		msgs[done++].msg_len = (unsigned)n;

@@ -84,8 +84,9 @@ long wf_try(int fd, struct wf_try *t)
 		wf_source_leave(s);
 		if (likely(r != -ECANCELED))
 			break;
-		/* The kernel begins no call anew that has a time limit. */
-		if (!wf_interrupted() || until != WEFT_FOREVER)
+		/* The kernel begins no call anew that has a time limit, or
+		 * has done a part. */
+		if (!wf_interrupted() || until != WEFT_FOREVER || t->partly)
 			return -EINTR;
 	}
 	sched_spend(wf_self());

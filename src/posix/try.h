@@ -21,6 +21,7 @@ struct wf_try {
 	const char *what;   /* for those who look */
 	bool asks;          /* whatever is known */
 	bool no_wait;       /* the call itself says so */
+	bool partly;        /* done before: then any handler ends the rest */
 };
 
 /*

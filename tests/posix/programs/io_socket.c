@@ -200,6 +200,14 @@ static void *flags(void *arg)
 	see("%s", bytes);
 	join(later.thread);
 	join(second.thread);
+	struct sockaddr_in from;
+	socklen_t size = sizeof(from);
+	write_later(&later, fd[1], "1234");
+	write_later(&second, fd[1], "1234");
+	SEE_COUNT(recvfrom(fd[0], bytes, 8, MSG_WAITALL,
+			   (struct sockaddr *)&from, &size));
+	join(later.thread);
+	join(second.thread);
 	SEE_COUNT(send(fd[1], "last", 4, MSG_MORE));
 	SEE_ERRNO(shutdown(fd[1], SHUT_WR));
 	SEE_COUNT(recv(fd[0], bytes, 8, MSG_WAITALL));
