@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stdlib.h>
 
 #include "os/call.h"
 #include "os/clock.h"
@@ -49,15 +50,45 @@ void wf_descriptor_foreign(void)
 	atom_store_rlx(&limits_seen, true);
 }
 
+/* Says whether a name in /proc/self/fd is the number of a socket. */
+static bool is_socket(const char *name)
+{
+	int fd = atoi(name);
+	struct stat st;
+
+	return (fd || *name == '0') && wf_call(fstat, fd, &st) == 0 &&
+	       S_ISSOCK(st.st_mode);
+}
+
+static bool any_socket(const char *entries, long length)
+{
+	const struct dirent64 *d;
+
+	for (long at = 0; at < length; at += d->d_reclen) {
+		d = (const struct dirent64 *)(entries + at);
+		if (is_socket(d->d_name))
+			return true;
+	}
+	return false;
+}
+
 /* What the program was started with is shared with others. */
 __attribute__((constructor)) static void look_at_inherited(void)
 {
-	for (int fd = 0; fd < 64; fd++) {
-		struct stat st;
+	_Alignas(struct dirent64) char entries[1024];
+	long fd = wf_call(openat, AT_FDCWD, "/proc/self/fd",
+			  O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	bool found = fd < 0;
+	long length;
 
-		if (wf_call(fstat, fd, &st) == 0 && S_ISSOCK(st.st_mode))
-			wf_descriptor_foreign();
+	if (fd >= 0) {
+		while (!found && (length = wf_call(getdents64, fd, entries,
+						   sizeof entries)) > 0)
+			found = any_socket(entries, length);
+		wf_call(close, fd);
 	}
+	if (found)
+		wf_descriptor_foreign();
 }
 
 /* --- beginning --- */
@@ -322,18 +353,31 @@ WF_HOOK int close(int fd)
 	return result(close_now(fd));
 }
 
+/* Whether the kernel will do it; if not, who waits at `to` goes on waiting. */
+static bool replaceable(int fd, int to, int flags)
+{
+	struct rlimit most;
+
+	return wf_begun() && fd != to && to >= 0 && !(flags & ~O_CLOEXEC) &&
+	       wf_call(fcntl, fd, F_GETFD) >= 0 &&
+	       getrlimit(RLIMIT_NOFILE, &most) == 0 &&
+	       (rlim_t)to < most.rlim_cur;
+}
+
 WF_HOOK int dup2(int fd, int to)
 {
-	if (fd == to || !wf_begun())
+	if (!replaceable(fd, to, 0))
 		return libc(dup2)(fd, to);
 	wf_descriptor_drop(to);
-	return libc(dup2)(fd, to);
+	return wf_descriptor_new(libc(dup2)(fd, to), 0);
 }
 
 WF_HOOK int dup3(int fd, int to, int flags)
 {
+	if (!replaceable(fd, to, flags))
+		return libc(dup3)(fd, to, flags);
 	wf_descriptor_drop(to);
-	return libc(dup3)(fd, to, flags);
+	return wf_descriptor_new(libc(dup3)(fd, to, flags), 0);
 }
 
 static void drop_range(unsigned first, unsigned last)

@@ -126,6 +126,34 @@ static void *wrong_ones(void *arg)
 	return arg;
 }
 
+static void *fails_to_replace(void *arg)
+{
+	linger();
+	SEE_ERRNO(dup2(-1, *(int *)arg));
+	EXPECT(dup2(*(int *)arg, *(int *)arg) == *(int *)arg);
+	return NULL;
+}
+
+/* What is not replaced is waited for as before. */
+static void *not_replaced(void *arg)
+{
+	int fd[2];
+
+	unix_pair(fd);
+	for (int i = 0; i < 2; i++) {
+		pthread_t other = start(fails_to_replace, &fd[0]);
+		struct later later = {.fd = fd[1], .text = "x"};
+		char byte;
+		linger();
+		pthread_t writer = start(write_after_a_while, &later);
+		EXPECT(read(fd[0], &byte, 1) == 1);
+		join(writer);
+		join(other);
+	}
+	close_both(fd);
+	return arg;
+}
+
 enum { THREADS = 8, ROUNDS = 100 };
 
 /* Numbers are shared by all threads, so each is soon somebody else's. */
@@ -190,6 +218,7 @@ int main(void)
 	IN_THREAD(last_one);
 	IN_THREAD(over_a_used_one);
 	IN_THREAD(wrong_ones);
+	IN_THREAD(not_replaced);
 	IN_MAIN(reused);
 	IN_THREAD(closed_in_one_go);
 	return 0;
