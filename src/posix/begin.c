@@ -75,6 +75,7 @@ void wf_begin_forget(void)
 	wf_identity_forget();
 	wf_lot_forget();
 	wf_proxy_forget();
+	wf_delivery_forget();
 	lock = (struct wf_spin){0};
 	atom_store_rlx(&begun, false);
 	if (!was_fiber)

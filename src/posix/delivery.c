@@ -122,6 +122,13 @@ static int enqueue(struct wf_identity *to, int signal, const siginfo_t *info)
 	return 0;
 }
 
+void wf_delivery_forget(void)
+{
+	store.lock = (struct wf_spin){0};
+	store.free = (struct wf_list){0};
+	store.used = 0;
+}
+
 void wf_signals_forget(struct wf_identity *id)
 {
 	struct wf_link *n;

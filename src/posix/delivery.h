@@ -52,6 +52,9 @@ int wf_signal_fetch(struct wf_identity *me, uint64_t set, siginfo_t *info);
 /* The present thread has ended: what was pending is nobody's. */
 void wf_signals_forget(struct wf_identity *id);
 
+/* In a forked child: nothing is. */
+void wf_delivery_forget(void);
+
 enum wf_taken {
 	WF_NOTHING,   /* no handler has run */
 	WF_RESTARTED, /* only such with SA_RESTART */

@@ -27,6 +27,18 @@
 
 static _Atomic uint32_t turns[TURNS];
 
+/* In a forked child those who had one are not there. */
+static void forget_turns(void)
+{
+	for (int i = 0; i < TURNS; i++)
+		atom_store_rlx(&turns[i], 0);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, forget_turns);
+}
+
 static void turn_begin(_Atomic uint32_t *turn)
 {
 	uint32_t found = 0;
