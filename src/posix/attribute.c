@@ -274,6 +274,12 @@ WF_HOOK int sched_setparam(pid_t who, const struct sched_param *param)
 	return PROMOTED(who, libc(sched_setparam)(who, param));
 }
 
+/* Where libc has it. */
+WF_HOOK int sched_setattr(pid_t who, struct sched_attr *attr, unsigned flags)
+{
+	return PROMOTED(who, libc(sched_setattr)(who, attr, flags));
+}
+
 WF_HOOK int unshare(int flags)
 {
 	return PROMOTED(0, libc(unshare)(flags));

@@ -49,7 +49,18 @@
 #include <unistd.h>
 #include <wordexp.h>
 
-/* What no header declares. */
+/* What no header declares, or not yet. */
+struct sched_attr;
+
+int pidfd_spawn(int *pidfd, const char *path,
+		const posix_spawn_file_actions_t *actions,
+		const posix_spawnattr_t *attr, char *const argv[],
+		char *const envp[]);
+int pidfd_spawnp(int *pidfd, const char *file,
+		 const posix_spawn_file_actions_t *actions,
+		 const posix_spawnattr_t *attr, char *const argv[],
+		 char *const envp[]);
+int sched_setattr(pid_t thread, struct sched_attr *attr, unsigned flags);
 int __mq_open_2(const char *name, int flags);
 int __open_2(const char *path, int flags);
 int __open64_2(const char *path, int flags);
@@ -122,7 +133,7 @@ int __isoc23_vfscanf(FILE *f, const char *format, va_list args);
 	X(aio_suspend) X(lio_listio) X(gai_suspend) X(syncfs) X(sync)          \
 	X(msync) X(sync_file_range) X(tcsetattr) X(tcsendbreak)               \
 	X(__mq_open_2) X(__open_2) X(__open64_2) X(__openat_2)                 \
-	X(__openat64_2)
+	X(__openat64_2) X(pidfd_spawn) X(pidfd_spawnp) X(sched_setattr)
 
 #define WF_TIME_NAMES(X)                                                       \
 	X(nanosleep) X(clock_nanosleep) X(usleep) X(sleep) X(sched_yield)

@@ -186,6 +186,32 @@ WF_HOOK int posix_spawnp(pid_t *pid, const char *file,
 	return REGION(posix_spawnp, pid, file, actions, attr, argv, envp);
 }
 
+/* Where libc has these. */
+
+WF_HOOK int pidfd_spawn(int *pidfd, const char *path,
+			const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attr, char *const argv[],
+			char *const envp[])
+{
+	int r = REGION(pidfd_spawn, pidfd, path, actions, attr, argv, envp);
+
+	if (r == 0)
+		wf_descriptor_new(*pidfd, 0);
+	return r;
+}
+
+WF_HOOK int pidfd_spawnp(int *pidfd, const char *file,
+			 const posix_spawn_file_actions_t *actions,
+			 const posix_spawnattr_t *attr, char *const argv[],
+			 char *const envp[])
+{
+	int r = REGION(pidfd_spawnp, pidfd, file, actions, attr, argv, envp);
+
+	if (r == 0)
+		wf_descriptor_new(*pidfd, 0);
+	return r;
+}
+
 WF_HOOK int system(const char *command)
 {
 	return REGION(system, command);

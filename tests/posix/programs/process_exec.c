@@ -5,7 +5,9 @@
  */
 #include "wire.h"
 
+#include <features.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/wait.h>
 #include <wordexp.h>
 
@@ -132,6 +134,31 @@ static void *expansion(void *arg)
 	return arg;
 }
 
+#if __GLIBC_PREREQ(2, 39)
+static void await_descriptor(int fd)
+{
+	siginfo_t info;
+
+	MUST_ERRNO(waitid(P_PIDFD, fd, &info, WEXITED));
+	see("exit %d", info.si_status);
+	MUST_ERRNO(close(fd));
+}
+#endif
+
+/* In place of its number, where libc can. */
+static void *by_descriptor(void *arg)
+{
+#if __GLIBC_PREREQ(2, 39)
+	int fd;
+
+	MUST(pidfd_spawn(&fd, "/usr/bin/awk", NULL, NULL, words, environment));
+	await_descriptor(fd);
+	MUST(pidfd_spawnp(&fd, "awk", NULL, NULL, words, environment));
+	await_descriptor(fd);
+#endif
+	return arg;
+}
+
 static volatile sig_atomic_t handled;
 
 static void handle(int signal)
@@ -162,6 +189,7 @@ int main(void)
 	IN_THREAD(errors);
 	IN_THREAD(expansion);
 	IN_MAIN(expansion);
+	IN_THREAD(by_descriptor);
 	IN_THREAD(number);
 	IN_MAIN(number);
 	return 0;

@@ -166,6 +166,11 @@ static void *by_number(void *arg)
 	SEE_ERRNO(sched_setparam(0, &param));
 	SEE_ERRNO(sched_getparam(0, &param));
 	SEE_ERRNO(sched_rr_get_interval(0, &slice));
+#if __GLIBC_PREREQ(2, 41)
+	struct sched_attr attr;
+	MUST_ERRNO(sched_getattr(0, &attr, sizeof(attr), 0));
+	SEE_ERRNO(sched_setattr(0, &attr, 0));
+#endif
 	sem_wait(&go_on);
 	see("still %s", policy_name(sched_getscheduler(0)));
 	return arg;
