@@ -371,9 +371,10 @@ static void await_end_of(pthread_t thread)
 	uint32_t number = (uint32_t)wf_call(getpid);
 	struct timespec soon = {0, 10000000};
 
-	/* It wakes one only, who may be another who joins. */
+	/* It wakes one only: that may be another who joins, or should be. */
 	while (atom_load_rlx(tid) == number)
 		wf_call(futex, tid, FUTEX_WAIT, number, &soon);
+	wf_call(futex, tid, FUTEX_WAKE, 1);
 }
 
 static void *end_process(void *thread)
