@@ -39,11 +39,13 @@ static bool own_stack(const pthread_attr_t *attr)
 
 static bool own_cpus(const pthread_attr_t *attr)
 {
-	cpu_set_t set;
+	cpu_set_t set, every;
 
 	if (pthread_attr_getaffinity_np(attr, sizeof set, &set) != 0)
 		return true;
-	return CPU_COUNT(&set) < CPU_SETSIZE;
+	/* CPU_COUNT() would look at each of them. */
+	memset(&every, 0xff, sizeof every);
+	return !CPU_EQUAL(&set, &every);
 }
 
 static bool own_priority(const pthread_attr_t *attr)
