@@ -210,36 +210,6 @@ static void *is_elsewhere(void *arg)
 	return (void *)wrong;
 }
 
-static int64_t used(void)
-{
-	struct timespec t;
-
-	MUST_ERRNO(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t));
-	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
-/* Neither of the clocks goes back. */
-static void *has_clocks(void *arg)
-{
-	struct rusage before, now;
-	int64_t last = used();
-	intptr_t wrong = 0;
-
-	MUST_ERRNO(getrusage(RUSAGE_THREAD, &before));
-	for (int i = 0; i < TURNS; i++) {
-		wait_somehow(i);
-		int64_t next = used();
-		wrong += next < last;
-		last = next;
-		MUST_ERRNO(getrusage(RUSAGE_THREAD, &now));
-		wrong += now.ru_nvcsw < before.ru_nvcsw ||
-			 now.ru_minflt < before.ru_minflt;
-		before = now;
-	}
-	(void)arg;
-	return (void *)wrong;
-}
-
 static void one(const char *name, void *(*run)(void *))
 {
 	pthread_t others[OTHERS];
@@ -271,6 +241,5 @@ int main(void)
 	one("a timer", has_a_timer);
 	one("slack", is_slack);
 	one("elsewhere", is_elsewhere);
-	one("clocks", has_clocks);
 	return 0;
 }
