@@ -102,6 +102,9 @@ static long other_move(struct wf_source *s, struct move *m,
 {
 	long n;
 
+	/* No bytes are taken, or refused, at once; and not as pieces. */
+	if (wf_transfer_length(t->iov, t->count) == 0)
+		return wf_call(write, s->fd, t->iov->iov_base, 0);
 	if (s->terminal) {
 		m->final = true;
 		return terminal_move(s, t);
@@ -118,10 +121,11 @@ static long move_once(struct wf_source *s, struct wf_try *try)
 	struct move *m = container_of(try, struct move, try);
 	struct wf_transfer t = rest_of(m);
 
-	if (likely(atom_load_rlx(&s->kind) == WF_SOCKET))
+	/* What is no socket is told so by the kernel. */
+	if (likely(atom_load_rlx(&s->kind) == WF_SOCKET) || m->socket)
 		return m->write ? socket_send(s->fd, &t, m->flags)
 				: socket_receive(s->fd, &t, m->flags);
-	return m->socket ? -ENOTSOCK : other_move(s, m, &t);
+	return other_move(s, m, &t);
 }
 
 /* --- all of it --- */
@@ -207,9 +211,16 @@ WF_HOOK ssize_t read(int fd, void *buf, size_t length)
 					   : libc(read)(fd, buf, length);
 }
 
+/* Of no bytes in pieces, or too many pieces, the kernel says so at once. */
+static bool worth_trying(const struct iovec *iov, int count)
+{
+	return count > 0 && count <= WF_PIECES_MAX &&
+	       wf_transfer_length(iov, count) > 0;
+}
+
 WF_HOOK ssize_t readv(int fd, const struct iovec *iov, int count)
 {
-	if (!identity_hooked() || count < 0 || count > WF_PIECES_MAX)
+	if (!identity_hooked() || !worth_trying(iov, count))
 		return libc(readv)(fd, iov, count);
 	return read_pieces(fd, iov, count);
 }
@@ -224,7 +235,7 @@ WF_HOOK ssize_t write(int fd, const void *buf, size_t length)
 
 WF_HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
 {
-	if (!identity_hooked() || count < 0 || count > WF_PIECES_MAX)
+	if (!identity_hooked() || !worth_trying(iov, count))
 		return libc(writev)(fd, iov, count);
 	return write_pieces(fd, iov, count);
 }
