@@ -16,6 +16,7 @@
 #include "posix/lot.h"
 #include "posix/quiet.h"
 #include "posix/proxy.h"
+#include "posix/region.h"
 #include "posix/setid.h"
 #include "run/runtime.h"
 
@@ -114,6 +115,8 @@ static int start(void)
 		wf_setid_watch();
 	wf_identity_at_end = wf_signals_forget;
 	wf_lot_disturbed = run_handlers;
+	wf_lot_sleeps = wf_region_suspend;
+	wf_lot_slept = wf_region_resume;
 	return r;
 }
 

@@ -36,6 +36,8 @@ struct sleeper {
 static struct bucket buckets[BUCKETS];
 
 void (*wf_lot_disturbed)(void);
+uint32_t (*wf_lot_sleeps)(void);
+void (*wf_lot_slept)(uint32_t lent);
 
 /* Fibonacci hashing; words are four bytes apart at least. */
 static struct bucket *bucket_of(const void *address)
@@ -203,10 +205,17 @@ static int wait_as_fiber(struct weft_fiber *me, _Atomic uint32_t *word,
 			 uint32_t value, struct sleeper *s, const char *what,
 			 weft_time deadline, bool interruptible)
 {
+	uint32_t lent;
+	int r;
+
 	sleeper_begin(s, me, word, what);
 	if (!join(word, value, s))
 		return -EAGAIN;
-	return outcome(s, sleep_as_fiber(&s->wait, deadline, interruptible));
+	lent = wf_lot_sleeps ? wf_lot_sleeps() : 0;
+	r = outcome(s, sleep_as_fiber(&s->wait, deadline, interruptible));
+	if (lent)
+		wf_lot_slept(lent);
+	return r;
 }
 
 /*

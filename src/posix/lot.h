@@ -86,6 +86,13 @@ int wf_lot_requeue(_Atomic uint32_t *word, uint32_t value, unsigned count,
 extern void (*wf_lot_disturbed)(void);
 
 /*
+ * Called around the sleep of a fiber, which gives back what it was lent of the
+ * kernel thread, see region.h.  The result of the one goes to the other.
+ */
+extern uint32_t (*wf_lot_sleeps)(void);
+extern void (*wf_lot_slept)(uint32_t lent);
+
+/*
  * The thread, which is one of the kernel's, has been cancelled: if it waits
  * here, it looks.
  */

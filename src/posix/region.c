@@ -9,26 +9,6 @@
 #include "posix/interrupt.h"
 #include "posix/quiet.h"
 
-void wf_region_enter(void)
-{
-	struct wf_identity *me = identity_self();
-
-	if (!me || me->regions) {
-		if (me)
-			me->regions++;
-		return;
-	}
-	wf_cancellation_point();
-	/* Which may have made it a thread of the kernel's. */
-	if (!identity_self())
-		return;
-	spin_lock(&me->signals);
-	me->regions = 1;
-	spin_unlock(&me->signals);
-	/* From here on a handler may run. */
-	wf_signals_back(me->mask);
-}
-
 /*
  * What was sent in the last moment may not have been delivered: now it is
  * blocked, so it is taken from the kernel and noted.
@@ -51,6 +31,41 @@ static void fetch(struct wf_identity *me)
 	}
 }
 
+static void give_back(struct wf_identity *me)
+{
+	/* First: a handler may want that lock. */
+	wf_signals_off();
+	spin_lock(&me->signals);
+	me->regions = 0;
+	spin_unlock(&me->signals);
+	fetch(me);
+}
+
+static void borrow(struct wf_identity *me, uint32_t depth)
+{
+	spin_lock(&me->signals);
+	me->regions = depth;
+	spin_unlock(&me->signals);
+	/* From here on a handler may run. */
+	wf_signals_back(me->mask);
+}
+
+void wf_region_enter(void)
+{
+	struct wf_identity *me = identity_self();
+
+	if (!me || me->regions) {
+		if (me)
+			me->regions++;
+		return;
+	}
+	wf_cancellation_point();
+	/* Which may have made it a thread of the kernel's. */
+	if (!identity_self())
+		return;
+	borrow(me, 1);
+}
+
 void wf_region_leave(void)
 {
 	struct wf_identity *me = identity_self();
@@ -61,11 +76,26 @@ void wf_region_leave(void)
 		me->regions--;
 		return;
 	}
-	spin_lock(&me->signals);
-	wf_signals_off();
-	me->regions = 0;
-	spin_unlock(&me->signals);
-	fetch(me);
+	give_back(me);
 	if (unlikely(me->pending & ~me->mask))
 		wf_signals_take(me);
+}
+
+uint32_t wf_region_suspend(void)
+{
+	struct wf_identity *me = identity_self();
+	uint32_t depth = me ? me->regions : 0;
+
+	if (depth)
+		give_back(me);
+	return depth;
+}
+
+void wf_region_resume(uint32_t depth)
+{
+	struct wf_identity *me = identity_self();
+
+	/* It may have become a thread of the kernel's meanwhile. */
+	if (me)
+		borrow(me, depth);
 }

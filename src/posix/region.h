@@ -21,6 +21,13 @@
 void wf_region_enter(void);
 void wf_region_leave(void);
 
+/*
+ * Who parks inside, in what libc calls back, gives the kernel thread up for
+ * that time: how deep it was, or 0 if it was in none.
+ */
+uint32_t wf_region_suspend(void);
+void wf_region_resume(uint32_t depth);
+
 #define REGION(name, ...)                                                      \
 	__extension__({                                                        \
 		__typeof__(libc(name)(__VA_ARGS__)) result_;                   \
