@@ -242,6 +242,9 @@ static void forget_robust(struct wf_identity *me)
 {
 	struct robust_list_head *head = me->robust_list;
 
+	/* An emulator of the kernel has none. */
+	if (!head)
+		return;
 	head->list.next = &head->list;
 	head->list_op_pending = NULL;
 }
