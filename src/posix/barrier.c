@@ -120,7 +120,7 @@ WF_HOOK int pthread_barrier_wait(pthread_barrier_t *b)
 {
 	if (libc_alone())
 		return libc(pthread_barrier_wait)(b);
-	return barrier_of(b)->shared ? REGION(pthread_barrier_wait, b)
+	return barrier_of(b)->shared ? FIRM_REGION(pthread_barrier_wait, b)
 				     : meet(barrier_of(b));
 }
 
@@ -129,7 +129,7 @@ WF_HOOK int pthread_barrier_destroy(pthread_barrier_t *b)
 	if (libc_alone())
 		return libc(pthread_barrier_destroy)(b);
 	if (barrier_of(b)->shared)
-		return REGION(pthread_barrier_destroy, b);
+		return FIRM_REGION(pthread_barrier_destroy, b);
 	wait_until_left(barrier_of(b));
 	return 0;
 }

@@ -138,7 +138,7 @@ static void clean_up(struct wf_identity *me)
 	wf_keys_destroy();
 	/* Nobody cancels what has ended. */
 	atom_and_rlx(libc_cancel(me->thread),
-		     ~(WF_CANCEL_ASKED | WF_CANCEL_EXITING));
+		     ~(WF_CANCEL_SENT | WF_CANCEL_ASKED | WF_CANCEL_EXITING));
 	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
 	pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
 	uselocale(LC_GLOBAL_LOCALE);

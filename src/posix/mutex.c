@@ -98,7 +98,7 @@ static int lock_libcs(pthread_mutex_t *m, int kind)
 {
 	int r = prepare(kind);
 
-	return r ? r : REGION(pthread_mutex_lock, m);
+	return r ? r : FIRM_REGION(pthread_mutex_lock, m);
 }
 
 static int lock_libcs_until(pthread_mutex_t *m, int kind, clockid_t clock,
@@ -106,7 +106,7 @@ static int lock_libcs_until(pthread_mutex_t *m, int kind, clockid_t clock,
 {
 	int r = prepare(kind);
 
-	return r ? r : REGION(pthread_mutex_clocklock, m, clock, ts);
+	return r ? r : FIRM_REGION(pthread_mutex_clocklock, m, clock, ts);
 }
 
 static int try_libcs(pthread_mutex_t *m, int kind)
@@ -389,7 +389,8 @@ WF_HOOK int pthread_mutex_setprioceiling(pthread_mutex_t *m, int ceiling,
 {
 	return libc_alone()
 		       ? libc(pthread_mutex_setprioceiling)(m, ceiling, old)
-		       : REGION(pthread_mutex_setprioceiling, m, ceiling, old);
+		       : FIRM_REGION(pthread_mutex_setprioceiling, m, ceiling,
+				     old);
 }
 
 WF_HOOK_AS(__pthread_mutex_lock, pthread_mutex_lock);

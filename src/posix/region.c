@@ -50,20 +50,33 @@ static void borrow(struct wf_identity *me, uint32_t depth)
 	wf_signals_back(me->mask);
 }
 
-void wf_region_enter(void)
+/* What comes before may make it a thread of the kernel's. */
+static void enter(void (*before)(void))
 {
 	struct wf_identity *me = identity_self();
 
-	if (!me || me->regions) {
-		if (me)
-			me->regions++;
-		return;
+	if (me && me->regions) {
+		me->regions++;
+	} else if (me) {
+		before();
+		if (identity_self())
+			borrow(me, 1);
 	}
-	wf_cancellation_point();
-	/* Which may have made it a thread of the kernel's. */
-	if (!identity_self())
-		return;
-	borrow(me, 1);
+}
+
+static void take_signals(void)
+{
+	wf_interrupted_by_signal();
+}
+
+void wf_region_enter(void)
+{
+	enter(wf_cancellation_point);
+}
+
+void wf_region_enter_firmly(void)
+{
+	enter(take_signals);
 }
 
 void wf_region_leave(void)

@@ -17,8 +17,12 @@
 
 #include "posix/libc.h"
 
-/* Nests.  errno goes through both. */
+/*
+ * It nests, and errno goes through it.  A call that is no cancellation point
+ * enters firmly.
+ */
 void wf_region_enter(void);
+void wf_region_enter_firmly(void);
 void wf_region_leave(void);
 
 /*
@@ -28,14 +32,18 @@ void wf_region_leave(void);
 uint32_t wf_region_suspend(void);
 void wf_region_resume(uint32_t depth);
 
-#define REGION(name, ...)                                                      \
+#define WF_REGION(enter, name, ...)                                            \
 	__extension__({                                                        \
 		__typeof__(libc(name)(__VA_ARGS__)) result_;                   \
                                                                                \
-		wf_region_enter();                                             \
+		enter();                                                       \
 		result_ = libc(name)(__VA_ARGS__);                             \
 		wf_region_leave();                                             \
 		result_;                                                       \
 	})
+
+#define REGION(name, ...) WF_REGION(wf_region_enter, name, __VA_ARGS__)
+#define FIRM_REGION(name, ...)                                                 \
+	WF_REGION(wf_region_enter_firmly, name, __VA_ARGS__)
 
 #endif

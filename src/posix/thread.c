@@ -427,7 +427,33 @@ static bool ended(struct wf_identity *id)
 	return state == WF_THREAD_ENDED || state == WF_THREAD_GONE;
 }
 
-/* In a region libc waits for the signal that it uses for this. */
+static void *cancel_itself(void *arg)
+{
+	libc(pthread_cancel)(pthread_self());
+	return arg;
+}
+
+/*
+ * The signal that libc uses for this ends the process, until somebody has been
+ * cancelled by libc itself.
+ */
+static int make_signal_known(void)
+{
+	static _Atomic bool known;
+	pthread_t thread;
+	int r = 0;
+
+	if (atom_load_rlx(&known))
+		return 0;
+	r = libc(pthread_create)(&thread, NULL, cancel_itself, NULL);
+	if (r)
+		return r;
+	libc(pthread_join)(thread, NULL);
+	atom_store_rlx(&known, true);
+	return 0;
+}
+
+/* In a region libc waits for that signal. */
 static void cancel(struct wf_identity *id)
 {
 	atom_or_rlx(libc_cancel(id->thread), WF_CANCEL_ASKED);
@@ -451,15 +477,18 @@ WF_HOOK int pthread_cancel(pthread_t thread)
 {
 	struct wf_identity *id = wf_identity_find(thread);
 	struct wf_quiet quiet;
+	int r;
 
 	if (!id || atom_load_rlx(&id->promoted))
 		return cancel_thread(thread);
 	if (ended(id))
 		return 0;
 	quiet_begin(&quiet);
-	cancel(id);
+	r = make_signal_known();
+	if (r == 0)
+		cancel(id);
 	quiet_end(&quiet);
-	return 0;
+	return r;
 }
 
 /*
