@@ -61,10 +61,9 @@ static void *works(void *arg)
 	sem_t own;
 
 	MUST_ERRNO(sem_init(&own, 0, 0));
-	while (!is_set(&stopping))
+	do
 		one_round(w, &own);
-	while (came < SIGNALS * SENDERS)
-		one_round(w, &own);
+	while (!is_set(&stopping) || came < SIGNALS * SENDERS);
 	w->came = came;
 	w->sum = sum;
 	return NULL;
