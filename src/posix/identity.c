@@ -39,10 +39,11 @@ void (*wf_identity_at_end)(struct wf_identity *id);
 static struct {
 	struct wf_spin lock;
 	struct pool {
-		struct wf_identity *last;
-		_Atomic uint32_t count;
-	} pools[WF_STACK_CLASSES];
-	struct wf_list shells; /* the one used longest ago first */
+		struct wf_identity *warm[WARM]; /* a ring, last used last */
+		uint32_t first, count;          /* of it */
+		struct wf_identity *cold;
+	} pools[WF_STACK_CLASSES]; /* lock */
+	struct wf_list shells;     /* the one used longest ago first */
 	_Atomic uint32_t last_id;
 	_Atomic uint64_t started, ended, peak, hatched, promoted;
 } all;
@@ -156,17 +157,33 @@ static void chill(const struct wf_identity *id)
 		       (char *)id->fiber->ctx.sp);
 }
 
-/* The one used last is taken first: those below many others rest for long. */
+/* Returns who has rested the longest, if there is no room for all. */
+static struct wf_identity *add_warm(struct pool *p, struct wf_identity *id)
+{
+	struct wf_identity *out = NULL;
+
+	if (p->count == WARM) {
+		out = p->warm[p->first++ % WARM];
+		p->count--;
+	}
+	p->warm[(p->first + p->count++) % WARM] = id;
+	return out;
+}
+
+/* The one used last is taken first: those before many others rest for long. */
 static void rest_in_pool(struct wf_identity *id)
 {
 	struct pool *p = &all.pools[id->fiber->class];
 
-	if (atom_load_rlx(&p->count) >= WARM)
-		chill(id);
 	spin_lock(&all.lock);
-	id->next = p->last;
-	p->last = id;
-	atom_bump_rlx(&p->count);
+	id = add_warm(p, id);
+	spin_unlock(&all.lock);
+	if (!id)
+		return;
+	chill(id);
+	spin_lock(&all.lock);
+	id->next = p->cold;
+	p->cold = id;
 	spin_unlock(&all.lock);
 }
 
@@ -458,11 +475,11 @@ static struct wf_identity *from_pool(int class)
 	struct wf_identity *id;
 
 	spin_lock(&all.lock);
-	id = p->last;
-	if (id) {
-		p->last = id->next;
-		atom_drop_rlx(&p->count);
-	}
+	id = p->cold;
+	if (p->count > 0)
+		id = p->warm[(p->first + --p->count) % WARM];
+	else if (id)
+		p->cold = id->next;
 	spin_unlock(&all.lock);
 	return id;
 }
