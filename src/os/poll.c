@@ -5,6 +5,7 @@
 #include "os/poll.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -13,16 +14,31 @@
 #include "os/clock.h"
 #include "os/feature.h"
 
+int wf_poll_lowest;
+
+long wf_poll_raised(long fd)
+{
+	long high;
+
+	if (fd < 0 || !wf_poll_lowest)
+		return fd;
+	high = wf_call(fcntl, fd, F_DUPFD_CLOEXEC, wf_poll_lowest);
+	if (high < 0)
+		return fd;
+	wf_call(close, fd);
+	return high;
+}
+
 int wf_poll_open(struct wf_poll *p)
 {
 	struct epoll_event e = {.events = EPOLLIN, .data.u64 = WF_POLL_WAKE};
-	long r = wf_call(epoll_create1, EPOLL_CLOEXEC);
+	long r = wf_poll_raised(wf_call(epoll_create1, EPOLL_CLOEXEC));
 
 	if (r < 0)
 		return (int)r;
 	p->fd = (int)r;
 	atom_store_rlx(&p->added, 0);
-	r = wf_call(eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = wf_poll_raised(wf_call(eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
 	if (r < 0)
 		goto close_epoll;
 	p->wake_fd = (int)r;

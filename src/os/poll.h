@@ -26,6 +26,15 @@ struct wf_poll {
 
 #define WF_POLL_WAKE UINT64_MAX /* the data of the wake descriptor's event */
 
+/*
+ * Where the descriptors of those that are opened begin, if there is room: out
+ * of the way of a program that counts on the low ones.  0: the lowest.
+ */
+extern int wf_poll_lowest;
+
+/* A descriptor, or an error: there, and closed here, or what it was. */
+long wf_poll_raised(long fd);
+
 /* Errors: what the process has run out of. */
 int wf_poll_open(struct wf_poll *p);
 void wf_poll_close(struct wf_poll *p);

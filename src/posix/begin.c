@@ -5,11 +5,13 @@
 #include "posix/begin.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "base/atom.h"
 #include "base/check.h"
 #include "base/spin.h"
+#include "core/worker.h"
 #include "os/stack.h"
 #include "posix/delivery.h"
 #include "posix/interrupt.h"
@@ -20,7 +22,8 @@
 #include "posix/setid.h"
 #include "run/runtime.h"
 
-#define STUCK_MAX 4096
+#define STUCK_MAX       4096
+#define OWN_DESCRIPTORS 64
 
 static struct wf_spin lock;
 static _Atomic bool begun;
@@ -31,6 +34,29 @@ bool wf_begun(void)
 {
 	/* acquire [runtime-begun] */
 	return atom_load_acq(&begun);
+}
+
+bool wf_begin_owns(int fd)
+{
+	if (fd < wf_poll_lowest || !wf_begun())
+		return false;
+	for (uint32_t i = 0; i < wf_runtime.count; i++) {
+		const struct wf_poll *p = &wf_runtime.workers[i].poll;
+
+		if (fd == p->fd || fd == p->wake_fd)
+			return true;
+	}
+	return wf_proxy_owns(fd);
+}
+
+/* At the end of what there are, where programs are not. */
+static void choose_numbers(void)
+{
+	struct rlimit most;
+
+	if (getrlimit(RLIMIT_NOFILE, &most) == 0 &&
+	    most.rlim_cur > OWN_DESCRIPTORS && most.rlim_cur < INT_MAX)
+		wf_poll_lowest = (int)most.rlim_cur - OWN_DESCRIPTORS;
 }
 
 size_t wf_begin_stack(void)
@@ -106,6 +132,7 @@ static int start(void)
 				       .stuck_threads = STUCK_MAX};
 	int r = read_stack();
 
+	choose_numbers();
 	if (r == 0)
 		r = wf_runtime_begin(&options);
 	/* The runtime forgets first. */

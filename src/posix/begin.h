@@ -19,6 +19,9 @@ int wf_begin(void);
 /* Whether it has begun in this process. */
 bool wf_begun(void);
 
+/* Whether the descriptor is weft's own, which the program knows nothing of. */
+bool wf_begin_owns(int fd);
+
 /* WEFT_STACK, the most that a stack of default size takes; 0: not set. */
 size_t wf_begin_stack(void);
 

@@ -345,10 +345,13 @@ static int result(long r)
 	return -1;
 }
 
+/* To the program a descriptor of weft's is none. */
 WF_HOOK int close(int fd)
 {
 	if (!wf_begun())
 		return libc(close)(fd);
+	if (wf_begin_owns(fd))
+		return result(-EBADF);
 	wf_cancellation_point();
 	return result(close_now(fd));
 }
@@ -366,6 +369,8 @@ static bool replaceable(int fd, int to, int flags)
 
 WF_HOOK int dup2(int fd, int to)
 {
+	if (wf_begin_owns(to))
+		return result(-EBUSY);
 	if (!replaceable(fd, to, 0))
 		return libc(dup2)(fd, to);
 	wf_descriptor_drop(to);
@@ -374,35 +379,40 @@ WF_HOOK int dup2(int fd, int to)
 
 WF_HOOK int dup3(int fd, int to, int flags)
 {
+	if (wf_begin_owns(to))
+		return result(-EBUSY);
 	if (!replaceable(fd, to, flags))
 		return libc(dup3)(fd, to, flags);
 	wf_descriptor_drop(to);
 	return wf_descriptor_new(libc(dup3)(fd, to, flags), 0);
 }
 
-static void drop_range(unsigned first, unsigned last)
+/* All that are open in the range, but weft's own. */
+static void close_all(unsigned first, unsigned last)
 {
 	struct rlimit most;
 
-	if (!wf_begun())
-		return;
 	if (getrlimit(RLIMIT_NOFILE, &most) == 0 && last >= most.rlim_cur)
 		last = (unsigned)most.rlim_cur - 1;
 	for (unsigned fd = first; fd <= last && fd <= INT_MAX; fd++)
-		wf_descriptor_drop((int)fd);
+		if (!wf_begin_owns((int)fd))
+			close_now((int)fd);
 }
 
 WF_HOOK void closefrom(int low)
 {
-	drop_range(low > 0 ? (unsigned)low : 0, UINT_MAX);
-	libc(closefrom)(low);
+	if (wf_begun())
+		close_all(low > 0 ? (unsigned)low : 0, UINT_MAX);
+	else
+		libc(closefrom)(low);
 }
 
 WF_HOOK int close_range(unsigned first, unsigned last, int flags)
 {
-	if (!(flags & CLOSE_RANGE_CLOEXEC))
-		drop_range(first, last);
-	return libc(close_range)(first, last, flags);
+	if (!wf_begun() || flags || first > last)
+		return libc(close_range)(first, last, flags);
+	close_all(first, last);
+	return 0;
 }
 
 /* --- streams of stdio, which close what is theirs by themselves --- */

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "os/call.h"
+#include "os/poll.h"
 #include "os/thread.h"
 #include "posix/delivery.h"
 #include "posix/quiet.h"
@@ -86,8 +87,14 @@ static void set_watched(uint64_t set)
 
 	if (fd < 0)
 		return;
-	proxy.fd = (int)fd;
+	if (!proxy.fd)
+		proxy.fd = (int)wf_poll_raised(fd);
 	proxy.watched = set;
+}
+
+bool wf_proxy_owns(int fd)
+{
+	return proxy.fd && fd == proxy.fd;
 }
 
 /* It stays with the process, until somebody takes it or waits for it. */

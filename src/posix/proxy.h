@@ -11,6 +11,7 @@
 #ifndef WF_POSIX_PROXY_H
 #define WF_POSIX_PROXY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -22,6 +23,9 @@ void wf_proxy_watch(uint64_t mask);
 
 /* A thread of the kernel's has this mask; it may be main(). */
 void wf_proxy_thread(uint64_t mask);
+
+/* Whether it is the one that is read from. */
+bool wf_proxy_owns(int fd);
 
 /* In a forked child: there is none. */
 void wf_proxy_forget(void);
