@@ -89,6 +89,7 @@ static void too_much(int which, int from)
 {
 	char bytes[8];
 	struct pollfd each[1] = {{.fd = from, .events = POLLIN}};
+	struct timespec none = {0, 0};
 
 	switch (which) {
 	case 0:
@@ -107,18 +108,19 @@ static void too_much(int which, int from)
 		poll(each, unknown(2), 0);
 		break;
 	case 5:
-		ppoll(each, unknown(2), NULL, NULL);
+		ppoll(each, unknown(2), &none, NULL);
 		break;
 	}
 	_exit(0);
 }
 
-/* What is checked for is still found. */
+/* What is checked for is still found, by a compiler that has it checked. */
 static void *overflows(void *arg)
 {
 	int fd[2], status;
 
 	unix_pair(fd);
+	MUST_ERRNO(shutdown(fd[1], SHUT_WR));
 	for (int which = 0; which < 6; which++) {
 		pid_t child = fork();
 
