@@ -62,6 +62,25 @@ Test(stats, fibers_timers_and_stacks_are_counted)
 	t_run(1, count_fibers, NULL);
 }
 
+static int count_parks(void *unused)
+{
+	uint64_t before = stats().parks;
+	struct weft_fiber *f;
+
+	(void)unused;
+	T_CHECK(weft_spawn(&f, NULL, sleep_for_ever, NULL) == 0);
+	weft_yield();
+	T_CHECK(stats().parks == before + 1);
+	weft_cancel(f);
+	T_CHECK(weft_join(f, NULL) == 0);
+	return 0;
+}
+
+Test(stats, parks_are_counted)
+{
+	t_run(1, count_parks, NULL);
+}
+
 static int count_descriptors(void *unused)
 {
 	uint64_t before = stats().descriptors;
@@ -174,9 +193,15 @@ static int be_taken_over(void *unused)
 	pthread_t t;
 
 	(void)unused;
-	T_CHECK(stats().takeovers == 0);
+	T_CHECK(stats().takeovers == 0 && stats().blocked == 0);
 	pthread_create(&t, NULL, take, wf_runtime.workers);
 	pthread_join(t, NULL);
+	/* `take` says that it did not compute. */
+	T_CHECK(stats().blocked == stats().takeovers);
+	/* Back on the worker, which has another thread by now. */
+	T_CHECK(stats().moves == 0);
+	weft_yield();
+	T_CHECK(stats().moves > 0);
 	return 0;
 }
 
