@@ -507,35 +507,6 @@ WF_HOOK int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 		       : libc(sendmmsg)(fd, msgs, count, flags);
 }
 
-/* --- from one to another: the kernel's own call, which may block --- */
-
-WF_HOOK ssize_t sendfile(int out, int in, off_t *offset, size_t count)
-{
-	return REGION(sendfile, out, in, offset, count);
-}
-
-WF_HOOK ssize_t sendfile64(int out, int in, off64_t *offset, size_t count)
-{
-	return REGION(sendfile64, out, in, offset, count);
-}
-
-WF_HOOK ssize_t splice(int in, off64_t *in_offset, int out, off64_t *out_offset,
-		       size_t length, unsigned flags)
-{
-	return REGION(splice, in, in_offset, out, out_offset, length, flags);
-}
-
-WF_HOOK ssize_t tee(int in, int out, size_t length, unsigned flags)
-{
-	return REGION(tee, in, out, length, flags);
-}
-
-WF_HOOK ssize_t vmsplice(int fd, const struct iovec *iov, size_t count,
-			 unsigned flags)
-{
-	return REGION(vmsplice, fd, iov, count, flags);
-}
-
 /* --- as compiled with _FORTIFY_SOURCE --- */
 
 _Noreturn void __chk_fail(void);

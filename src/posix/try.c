@@ -48,7 +48,7 @@ static weft_time limit(struct wf_source *s, struct wf_try *t)
  * -ECANCELED: the caller has to see to that, outside of the source.  `until` is
  * the end of all waits of one call.
  */
-static long try_inside(struct wf_source *s, struct wf_try *t, weft_time *until)
+static long try_inside(struct wf_source *s, struct wf_try *t)
 {
 	/* Only of these what is known is all that the kernel would look at. */
 	bool first = !s->tcp || t->asks;
@@ -58,9 +58,9 @@ static long try_inside(struct wf_source *s, struct wf_try *t, weft_time *until)
 	for (; !once(s, t, first, &result); first = false) {
 		if (wf_descriptor_nonblock(s))
 			return answer(s, t);
-		if (!*until)
-			*until = limit(s, t);
-		r = wf_source_wait(s, wf_self(), t->want, t->what, *until);
+		if (!t->until)
+			t->until = limit(s, t);
+		r = wf_source_wait(s, wf_self(), t->want, t->what, t->until);
 		if (r == -ETIMEDOUT)
 			return answer(s, t);
 		if (r < 0)
@@ -71,7 +71,6 @@ static long try_inside(struct wf_source *s, struct wf_try *t, weft_time *until)
 
 long wf_try(int fd, struct wf_try *t)
 {
-	weft_time until = 0;
 	struct wf_source *s;
 	long r;
 
@@ -80,13 +79,13 @@ long wf_try(int fd, struct wf_try *t)
 		r = wf_source_enter(fd, &s);
 		if (unlikely(r < 0))
 			return r;
-		r = try_inside(s, t, &until);
+		r = try_inside(s, t);
 		wf_source_leave(s);
 		if (likely(r != -ECANCELED))
 			break;
 		/* The kernel begins no call anew that has a time limit, or
 		 * has done a part. */
-		if (!wf_interrupted() || until != WEFT_FOREVER || t->partly)
+		if (!wf_interrupted() || t->until != WEFT_FOREVER || t->partly)
 			return -EINTR;
 	}
 	sched_spend(wf_self());

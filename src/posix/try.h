@@ -17,6 +17,7 @@ struct wf_try {
 	long (*call)(struct wf_source *s, struct wf_try *t);
 	uint64_t want;      /* WF_IN or WF_OUT */
 	size_t expected;    /* of a stream: less means empty; 0: nothing */
+	weft_time until;    /* the end of all waits of the call, once known */
 	weft_time deadline; /* 0: the descriptor's own limit */
 	const char *what;   /* for those who look */
 	bool asks;          /* whatever is known */
