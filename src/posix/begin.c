@@ -99,25 +99,26 @@ void wf_begin_forget(void)
 	struct wf_identity *me = identity_own();
 	bool was_fiber = me && !atom_load_rlx(&me->promoted);
 
+	if (!wf_begun())
+		return;
 	wf_identity_forget();
 	wf_lot_forget();
 	wf_proxy_forget();
 	wf_delivery_forget();
 	lock = (struct wf_spin){0};
 	atom_store_rlx(&begun, false);
+	/* Which tells the runtime that it has nothing to restore. */
+	wf_self_set(NULL);
 	if (!was_fiber)
 		return;
 	libc(sigaltstack)(&me->altstack, NULL);
 	wf_signals_back(me->mask);
 }
 
-static int watch_forks(void)
+/* Before the program does: what it does in a child may need our locks. */
+__attribute__((constructor)) static void watch_forks(void)
 {
-	static bool watched;
-	int r = watched ? 0 : -pthread_atfork(NULL, NULL, wf_begin_forget);
-
-	watched = r == 0;
-	return r;
+	pthread_atfork(NULL, NULL, wf_begin_forget);
 }
 
 /* What sits in a call that weft does not know is no mistake here. */
@@ -135,9 +136,6 @@ static int start(void)
 	choose_numbers();
 	if (r == 0)
 		r = wf_runtime_begin(&options);
-	/* The runtime forgets first. */
-	if (r == 0)
-		r = watch_forks();
 	if (r == 0)
 		wf_setid_watch();
 	wf_identity_at_end = wf_signals_forget;
