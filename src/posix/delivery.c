@@ -129,15 +129,29 @@ void wf_delivery_forget(void)
 	store.used = 0;
 }
 
+/* It was sent to the process, and this thread was only chosen to take it. */
+static bool is_of_process(const siginfo_t *info)
+{
+	return info->si_code != SI_TKILL && info->si_code != SI_QUEUE;
+}
+
 void wf_signals_forget(struct wf_identity *id)
 {
+	uint64_t back = 0;
 	struct wf_link *n;
 
 	spin_lock(&id->signals);
-	while ((n = list_pop(&id->queue)))
+	while ((n = list_pop(&id->queue))) {
+		if (is_of_process(&queued_of(n)->info))
+			back |= signal_bit(queued_of(n)->info.si_signo);
 		queued_put(queued_of(n));
+	}
 	id->pending = id->awaited_signals = 0;
+	/* And takes none from now on. */
+	id->mask = ~UINT64_C(0);
 	spin_unlock(&id->signals);
+	for (; back; back &= back - 1)
+		wf_call(kill, process(), __builtin_ctzll(back) + 1);
 }
 
 /* --- sending --- */

@@ -14,19 +14,15 @@
 #include "os/clock.h"
 #include "posix/begin.h"
 #include "posix/interrupt.h"
+#include "posix/known.h"
 #include "posix/quiet.h"
 #include "posix/region.h"
-
-static _Atomic bool nonblock_seen, limits_seen;
 
 /* --- what the kernel knows --- */
 
 bool wf_descriptor_nonblock(struct wf_source *s)
 {
-	if (!atom_load_rlx(&nonblock_seen) &&
-	    atom_load_rlx(&s->kind) == WF_SOCKET)
-		return false;
-	return wf_call(fcntl, s->fd, F_GETFL) & O_NONBLOCK;
+	return wf_known_nonblock(s->fd);
 }
 
 weft_time wf_descriptor_limit(struct wf_source *s, bool send)
@@ -34,61 +30,15 @@ weft_time wf_descriptor_limit(struct wf_source *s, bool send)
 	struct timeval tv = {0};
 	socklen_t size = sizeof tv;
 
-	if (!atom_load_rlx(&limits_seen) ||
-	    atom_load_rlx(&s->kind) != WF_SOCKET)
+	if (atom_load_rlx(&s->kind) != WF_SOCKET ||
+	    wf_known_unlimited(s->fd, send))
 		return WEFT_FOREVER;
 	wf_call(getsockopt, s->fd, SOL_SOCKET, send ? SO_SNDTIMEO : SO_RCVTIMEO,
 		&tv, &size);
-	if (tv.tv_sec == 0 && tv.tv_usec == 0)
-		return WEFT_FOREVER;
-	return weft_after(WEFT_SEC(tv.tv_sec) + WEFT_USEC(tv.tv_usec));
-}
-
-void wf_descriptor_foreign(void)
-{
-	atom_store_rlx(&nonblock_seen, true);
-	atom_store_rlx(&limits_seen, true);
-}
-
-/* Says whether a name in /proc/self/fd is the number of a socket. */
-static bool is_socket(const char *name)
-{
-	int fd = atoi(name);
-	struct stat st;
-
-	return (fd || *name == '0') && wf_call(fstat, fd, &st) == 0 &&
-	       S_ISSOCK(st.st_mode);
-}
-
-static bool any_socket(const char *entries, long length)
-{
-	const struct dirent64 *d;
-
-	for (long at = 0; at < length; at += d->d_reclen) {
-		d = (const struct dirent64 *)(entries + at);
-		if (is_socket(d->d_name))
-			return true;
-	}
-	return false;
-}
-
-/* What the program was started with is shared with others. */
-__attribute__((constructor)) static void look_at_inherited(void)
-{
-	_Alignas(struct dirent64) char entries[1024];
-	long fd = wf_call(openat, AT_FDCWD, "/proc/self/fd",
-			  O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	bool found = fd < 0;
-	long length;
-
-	if (fd >= 0) {
-		while (!found && (length = wf_call(getdents64, fd, entries,
-						   sizeof entries)) > 0)
-			found = any_socket(entries, length);
-		wf_call(close, fd);
-	}
-	if (found)
-		wf_descriptor_foreign();
+	if (tv.tv_sec || tv.tv_usec)
+		return weft_after(WEFT_SEC(tv.tv_sec) + WEFT_USEC(tv.tv_usec));
+	wf_known_learn_unlimited(s->fd, send);
+	return WEFT_FOREVER;
 }
 
 /* --- beginning --- */
@@ -99,14 +49,27 @@ int wf_descriptor_new(int fd, int flags)
 
 	if (fd < 0)
 		return fd;
-	if (flags & O_NONBLOCK)
-		atom_store_rlx(&nonblock_seen, true);
+	wf_known_begin(fd, flags);
 	if (!wf_begun())
 		return fd;
 	quiet_begin(&quiet);
 	wf_source_renew(fd);
 	quiet_end(&quiet);
 	return fd;
+}
+
+int wf_descriptor_came(int fd)
+{
+	wf_descriptor_new(fd, 0);
+	wf_known_end(fd);
+	return fd;
+}
+
+/* `fd` has a duplicate now. */
+static int shared(int fd, int duplicate)
+{
+	wf_known_end(fd);
+	return wf_descriptor_came(duplicate);
 }
 
 WF_HOOK int socket(int domain, int type, int protocol)
@@ -185,7 +148,7 @@ WF_HOOK int memfd_create(const char *name, unsigned flags)
 
 WF_HOOK int dup(int fd)
 {
-	return wf_descriptor_new(libc(dup)(fd), 0);
+	return shared(fd, libc(dup)(fd));
 }
 
 /* --- opening: a FIFO waits for its other end, a file for its disk --- */
@@ -241,7 +204,7 @@ WF_HOOK int creat64(const char *path, mode_t mode)
 
 static int duplicated(int fd, int command, long arg)
 {
-	return wf_descriptor_new(libc(fcntl)(fd, command, arg), 0);
+	return shared(fd, libc(fcntl)(fd, command, arg));
 }
 
 static int lock_waiting(int fd, int command, long arg)
@@ -251,11 +214,13 @@ static int lock_waiting(int fd, int command, long arg)
 
 static int control(int fd, int command, long arg)
 {
+	int r;
+
 	switch (command) {
 	case F_SETFL:
-		if (arg & O_NONBLOCK)
-			atom_store_rlx(&nonblock_seen, true);
-		return libc(fcntl)(fd, command, arg);
+		r = libc(fcntl)(fd, command, arg);
+		wf_known_flags_changed(fd);
+		return r;
 	case F_DUPFD:
 	case F_DUPFD_CLOEXEC:
 		return duplicated(fd, command, arg);
@@ -290,17 +255,21 @@ WF_HOOK int fcntl64(int fd, int command, ...)
 
 WF_HOOK int ioctl(int fd, unsigned long request, ...)
 {
+	int r = libc(ioctl)(fd, request, LONG(request));
+
 	if (request == FIONBIO)
-		atom_store_rlx(&nonblock_seen, true);
-	return libc(ioctl)(fd, request, LONG(request));
+		wf_known_flags_changed(fd);
+	return r;
 }
 
 WF_HOOK int setsockopt(int fd, int level, int name, const void *value,
 		       socklen_t length)
 {
+	int r = libc(setsockopt)(fd, level, name, value, length);
+
 	if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO))
-		atom_store_rlx(&limits_seen, true);
-	return libc(setsockopt)(fd, level, name, value, length);
+		wf_known_limits_changed(fd);
+	return r;
 }
 
 /* --- ending --- */
@@ -317,6 +286,7 @@ void wf_descriptor_drop(int fd)
 	struct wf_quiet quiet;
 	struct wf_source *s;
 
+	wf_known_end(fd);
 	quiet_begin(&quiet);
 	if (entered(fd, &s) == 0 && s)
 		wf_source_forget(s);
@@ -329,6 +299,7 @@ static int close_now(int fd)
 	struct wf_source *s;
 	int r;
 
+	wf_known_end(fd);
 	quiet_begin(&quiet);
 	r = entered(fd, &s);
 	if (r == 0)
@@ -348,12 +319,22 @@ static int result(long r)
 /* To the program a descriptor of weft's is none. */
 WF_HOOK int close(int fd)
 {
-	if (!wf_begun())
+	if (!wf_begun()) {
+		wf_known_end(fd);
 		return libc(close)(fd);
+	}
 	if (wf_begin_owns(fd))
 		return result(-EBADF);
 	wf_cancellation_point();
 	return result(close_now(fd));
+}
+
+/* The kernel has done it, or has not, without our help. */
+static int same_as(int fd, int to, int r)
+{
+	wf_known_end(fd);
+	wf_known_end(to);
+	return r;
 }
 
 /* Whether the kernel will do it; if not, who waits at `to` goes on waiting. */
@@ -372,9 +353,9 @@ WF_HOOK int dup2(int fd, int to)
 	if (wf_begin_owns(to))
 		return result(-EBUSY);
 	if (!replaceable(fd, to, 0))
-		return libc(dup2)(fd, to);
+		return same_as(fd, to, libc(dup2)(fd, to));
 	wf_descriptor_drop(to);
-	return wf_descriptor_new(libc(dup2)(fd, to), 0);
+	return shared(fd, libc(dup2)(fd, to));
 }
 
 WF_HOOK int dup3(int fd, int to, int flags)
@@ -382,9 +363,9 @@ WF_HOOK int dup3(int fd, int to, int flags)
 	if (wf_begin_owns(to))
 		return result(-EBUSY);
 	if (!replaceable(fd, to, flags))
-		return libc(dup3)(fd, to, flags);
+		return same_as(fd, to, libc(dup3)(fd, to, flags));
 	wf_descriptor_drop(to);
-	return wf_descriptor_new(libc(dup3)(fd, to, flags), 0);
+	return shared(fd, libc(dup3)(fd, to, flags));
 }
 
 /* All that are open in the range, but weft's own. */

@@ -4,8 +4,7 @@
  *
  * The kernel's state is the truth: whether a file is O_NONBLOCK, and a socket's
  * time limits, may be changed through a duplicate, or by another process.  So
- * both are asked for where a call would wait.  As long as nothing in the
- * process can have set either, that is not needed.
+ * both are asked for where a call would wait, unless known.h has them.
  */
 #ifndef WF_POSIX_DESCRIPTOR_H
 #define WF_POSIX_DESCRIPTOR_H
@@ -24,8 +23,8 @@ weft_time wf_descriptor_limit(struct wf_source *s, bool send);
  */
 int wf_descriptor_new(int fd, int flags);
 
-/* It has got some from somewhere else, of which nothing is known. */
-void wf_descriptor_foreign(void);
+/* The same for one that others may have too, of which nothing is known. */
+int wf_descriptor_came(int fd);
 
 /*
  * What weft knows of the number ends before libc closes it: who waits for it

@@ -12,6 +12,7 @@
 #include "os/call.h"
 #include "posix/delivery.h"
 #include "posix/interrupt.h"
+#include "posix/known.h"
 #include "posix/region.h"
 #include "posix/try.h"
 
@@ -328,9 +329,9 @@ static void look_at_rights(const struct msghdr *msg)
 
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
-		wf_descriptor_foreign();
+		wf_known_share();
 		for (size_t i = 0; i < count; i++)
-			wf_descriptor_new(((int *)CMSG_DATA(c))[i], 0);
+			wf_descriptor_came(((int *)CMSG_DATA(c))[i]);
 	}
 }
 
@@ -431,6 +432,8 @@ static long sendmsg_on(int fd, const struct msghdr *msg, int flags, bool partly)
 
 WF_HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
+	if (msg->msg_controllen)
+		wf_known_share();
 	return identity_hooked()
 		       ? wf_returned(sendmsg_on(fd, msg, flags, false))
 		       : libc(sendmsg)(fd, msg, flags);

@@ -14,13 +14,14 @@
 
 #include "posix/begin.h"
 #include "posix/descriptor.h"
+#include "posix/known.h"
 #include "posix/region.h"
 
 /* --- fork --- */
 
 WF_HOOK pid_t fork(void)
 {
-	wf_descriptor_foreign();
+	wf_known_share();
 	return REGION(fork);
 }
 
@@ -29,7 +30,7 @@ WF_HOOK pid_t _Fork(void)
 {
 	pid_t child;
 
-	wf_descriptor_foreign();
+	wf_known_share();
 	wf_region_enter();
 	child = libc(_Fork)();
 	if (child == 0)
@@ -63,7 +64,7 @@ WF_HOOK pid_t forkpty(int *end, char *name, const struct termios *mode,
 
 WF_HOOK int daemon(int nochdir, int noclose)
 {
-	wf_descriptor_foreign();
+	wf_known_share();
 	return REGION(daemon, nochdir, noclose);
 }
 
@@ -175,6 +176,7 @@ WF_HOOK int posix_spawn(pid_t *pid, const char *path,
 			const posix_spawnattr_t *attr, char *const argv[],
 			char *const envp[])
 {
+	wf_known_share();
 	return REGION(posix_spawn, pid, path, actions, attr, argv, envp);
 }
 
@@ -183,6 +185,7 @@ WF_HOOK int posix_spawnp(pid_t *pid, const char *file,
 			 const posix_spawnattr_t *attr, char *const argv[],
 			 char *const envp[])
 {
+	wf_known_share();
 	return REGION(posix_spawnp, pid, file, actions, attr, argv, envp);
 }
 
@@ -214,6 +217,7 @@ WF_HOOK int pidfd_spawnp(int *pidfd, const char *file,
 
 WF_HOOK int system(const char *command)
 {
+	wf_known_share();
 	return REGION(system, command);
 }
 
@@ -224,7 +228,10 @@ WF_HOOK int wordexp(const char *text, wordexp_t *words, int flags)
 
 WF_HOOK FILE *popen(const char *command, const char *mode)
 {
-	FILE *f = REGION(popen, command, mode);
+	FILE *f;
+
+	wf_known_share();
+	f = REGION(popen, command, mode);
 
 	if (f)
 		wf_descriptor_new(fileno(f), 0);

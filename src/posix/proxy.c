@@ -5,6 +5,7 @@
 #include "posix/proxy.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -83,7 +84,7 @@ static siginfo_t info_of(const struct signalfd_siginfo *s)
 static void set_watched(uint64_t set)
 {
 	long fd = wf_call(signalfd4, proxy.fd ? proxy.fd : -1, &set, sizeof set,
-			  SFD_CLOEXEC);
+			  SFD_CLOEXEC | SFD_NONBLOCK);
 
 	if (fd < 0)
 		return;
@@ -100,26 +101,36 @@ bool wf_proxy_owns(int fd)
 /* It stays with the process, until somebody takes it or waits for it. */
 static void give_back(int signal)
 {
-	spin_lock(&proxy.lock);
 	set_watched(proxy.watched & ~signal_bit(signal));
-	spin_unlock(&proxy.lock);
 	wf_call(kill, wf_call(getpid), signal);
 }
 
-static void *main_of_proxy(void *arg)
+/*
+ * Under the lock: whoever has had it since has nothing on its way to a fiber
+ * that the kernel knows no more of.
+ */
+static void serve(int fd)
 {
 	struct signalfd_siginfo s;
 	siginfo_t info;
 
-	wf_thread_name("weft-signals");
-	for (;;) {
-		if (wf_call(read, (long)(intptr_t)arg, &s, sizeof s) !=
-		    sizeof s)
-			continue;
+	spin_lock(&proxy.lock);
+	if (wf_call(read, fd, &s, sizeof s) == sizeof s) {
 		info = info_of(&s);
 		if (!hand_over(info.si_signo, &info))
 			give_back(info.si_signo);
 	}
+	spin_unlock(&proxy.lock);
+}
+
+static void *main_of_proxy(void *arg)
+{
+	struct pollfd p = {.fd = (int)(intptr_t)arg, .events = POLLIN};
+
+	wf_thread_name("weft-signals");
+	for (;;)
+		if (wf_call(ppoll, &p, 1, NULL, NULL, 0) == 1)
+			serve(p.fd);
 	return NULL;
 }
 
@@ -175,6 +186,9 @@ void wf_proxy_thread(uint64_t mask)
 	if (mask == atom_load_rlx(&proxy.main_mask) ||
 	    wf_call(gettid) != wf_call(getpid))
 		return;
+	/* What was on its way is with main(), if it takes that now. */
+	spin_lock(&proxy.lock);
+	spin_unlock(&proxy.lock);
 	atom_store_rlx(&proxy.main_mask, mask);
 	wf_fiber_each(add_taken, &taken);
 	wf_proxy_watch(~taken);

@@ -37,7 +37,7 @@ HOUSE = [
             " runtime"},
     {"posix": "names libc returned under quiet deadline lot key variables identity delivery proxy interrupt region setid"
               " begin mutex cond rwlock sem barrier spin once c11 thread attribute"
-              " descriptor try io sendfile socket poll sleep signal process stdio flush scan resolve ipc futex stats"
+              " known descriptor try io sendfile socket poll sleep signal process stdio flush scan resolve ipc futex stats"
               " alias hold elf command preload launcher"},
 ]
 
