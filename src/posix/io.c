@@ -243,6 +243,27 @@ WF_HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
 
 /* --- sockets, without an address --- */
 
+static bool is_stream(int fd)
+{
+	int type = 0;
+	socklen_t size = sizeof type;
+
+	wf_call(getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size);
+	return type == SOCK_STREAM;
+}
+
+/* Whether all has to come; of datagrams one is all. */
+static bool waits_for_all(int fd, int flags)
+{
+	return flags & MSG_WAITALL && is_stream(fd);
+}
+
+/* To look at all without taking it is left to the kernel. */
+static bool peeks_at_all(int flags)
+{
+	return flags & MSG_PEEK && flags & MSG_WAITALL;
+}
+
 static long receive(int fd, void *buf, size_t length, int flags)
 {
 	struct iovec iov = {buf, length};
@@ -256,8 +277,7 @@ static long receive(int fd, void *buf, size_t length, int flags)
 			 .flags = flags & ~MSG_WAITALL,
 			 .socket = true};
 
-	return flags & MSG_WAITALL && !(flags & MSG_PEEK) ? move_all(fd, &m)
-							  : move_some(fd, &m);
+	return waits_for_all(fd, flags) ? move_all(fd, &m) : move_some(fd, &m);
 }
 
 static long transmit(int fd, const void *buf, size_t length, int flags)
@@ -278,8 +298,9 @@ static long transmit(int fd, const void *buf, size_t length, int flags)
 
 WF_HOOK ssize_t recv(int fd, void *buf, size_t length, int flags)
 {
-	return identity_hooked() ? wf_returned(receive(fd, buf, length, flags))
-				 : libc(recv)(fd, buf, length, flags);
+	if (!identity_hooked() || peeks_at_all(flags))
+		return REGION(recv, fd, buf, length, flags);
+	return wf_returned(receive(fd, buf, length, flags));
 }
 
 WF_HOOK ssize_t send(int fd, const void *buf, size_t length, int flags)
@@ -376,7 +397,7 @@ WF_HOOK ssize_t recvfrom(int fd, void *buf, size_t length, int flags,
 
 	if (!identity_hooked())
 		return libc(recvfrom)(fd, buf, length, flags, addr, addrlen);
-	if (!addr)
+	if (!addr && !peeks_at_all(flags))
 		return wf_returned(receive(fd, buf, length, flags));
 	if (flags & MSG_WAITALL)
 		return REGION(recvfrom, fd, buf, length, flags, addr, addrlen);
@@ -483,10 +504,15 @@ static long receive_many(int fd, struct mmsghdr *msgs, unsigned count,
 WF_HOOK int recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags,
 		     struct timespec *limit)
 {
-	return identity_hooked()
-		       ? (int)wf_returned(
-				 receive_many(fd, msgs, count, flags, limit))
-		       : libc(recvmmsg)(fd, msgs, count, flags, limit);
+	int n;
+
+	if (identity_hooked())
+		return (int)wf_returned(
+			receive_many(fd, msgs, count, flags, limit));
+	n = libc(recvmmsg)(fd, msgs, count, flags, limit);
+	for (int i = 0; i < n; i++)
+		look_at_rights(&msgs[i].msg_hdr);
+	return n;
 }
 
 static long send_many(int fd, struct mmsghdr *msgs, unsigned count, int flags)

@@ -14,6 +14,7 @@
 #include "posix/deadline.h"
 #include "posix/delivery.h"
 #include "posix/interrupt.h"
+#include "posix/region.h"
 #include "posix/try.h"
 #include "weft/io.h"
 
@@ -105,7 +106,13 @@ WF_HOOK int ppoll(struct pollfd *fds, nfds_t count,
 	return (int)wf_returned(poll_masked(fds, count, deadline, set));
 }
 
-/* --- select: the same, asked in sets --- */
+/*
+ * --- select: the same, asked in sets ---
+ *
+ * The kernel looks at no more of a set than its table has places, so programs
+ * pass getdtablesize() with a set that is smaller: more than an fd_set holds is
+ * left to the kernel.
+ */
 
 #define READS  (POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR)
 #define WRITES (POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR)
@@ -229,8 +236,8 @@ WF_HOOK int select(int count, fd_set *in, fd_set *out, fd_set *except,
 	weft_time deadline = WEFT_FOREVER;
 	int n;
 
-	if (!identity_hooked())
-		return libc(select)(count, in, out, except, limit);
+	if (!identity_hooked() || count > FD_SETSIZE)
+		return REGION(select, count, in, out, except, limit);
 	if (limit && (limit->tv_sec < 0 || limit->tv_usec < 0))
 		return (int)wf_returned(-EINVAL);
 	if (limit)
@@ -248,8 +255,8 @@ WF_HOOK int pselect(int count, fd_set *in, fd_set *out, fd_set *except,
 	struct sets s = {in, out, except, count, NULL, 0};
 	weft_time deadline;
 
-	if (!identity_hooked())
-		return libc(pselect)(count, in, out, except, limit, set);
+	if (!identity_hooked() || count > FD_SETSIZE)
+		return REGION(pselect, count, in, out, except, limit, set);
 	if (wf_deadline_in(limit, &deadline) < 0)
 		return (int)wf_returned(-EINVAL);
 	return (int)wf_returned(select_with(&s, deadline, set));

@@ -52,6 +52,21 @@ static void *udp(void *arg)
 	return arg;
 }
 
+/* To wait for all is to wait for one. */
+static void *all_of_it(void *arg)
+{
+	char bytes[8];
+	int fd[2];
+
+	MUST_ERRNO(socketpair(AF_UNIX, SOCK_DGRAM, 0, fd));
+	EXPECT(send(fd[0], "a", 1, 0) == 1);
+	EXPECT(send(fd[0], "bc", 2, 0) == 2);
+	SEE_COUNT(recv(fd[1], bytes, 8, MSG_WAITALL));
+	SEE_COUNT(recvfrom(fd[1], bytes, 8, MSG_WAITALL, NULL, NULL));
+	close_both(fd);
+	return arg;
+}
+
 enum { COUNT = 100 };
 
 static void *sends_all(void *arg)
@@ -201,6 +216,7 @@ static void *control_data(void *arg)
 int main(void)
 {
 	IN_THREAD(udp);
+	IN_THREAD(all_of_it);
 	IN_MAIN(udp);
 	IN_THREAD(full_queue);
 	IN_THREAD(several);

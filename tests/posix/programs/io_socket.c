@@ -213,6 +213,17 @@ static void *flags(void *arg)
 	SEE_COUNT(recv(fd[0], bytes, 8, MSG_WAITALL));
 	SEE_COUNT(recv(fd[0], bytes, 8, MSG_WAITALL));
 	close_both(fd);
+
+	/* TCP has all of it, and keeps it. */
+	tcp_pair(fd);
+	EXPECT(write(fd[1], "1234", 4) == 4);
+	write_later(&later, fd[1], "1234");
+	SEE_COUNT(recv(fd[0], bytes, 8, MSG_PEEK | MSG_WAITALL));
+	SEE_COUNT(
+		recvfrom(fd[0], bytes, 8, MSG_PEEK | MSG_WAITALL, NULL, NULL));
+	SEE_COUNT(recv(fd[0], bytes, 8, MSG_WAITALL | MSG_DONTWAIT));
+	join(later.thread);
+	close_both(fd);
 	return arg;
 }
 

@@ -176,6 +176,27 @@ static void *sets(void *arg)
 	return arg;
 }
 
+/* As many as getdtablesize() says; behind the set is something else. */
+static void *large_count(void *arg)
+{
+	struct {
+		fd_set in;
+		unsigned char other[256];
+	} s;
+	int fd[2];
+
+	MUST_ERRNO(pipe(fd));
+	EXPECT(write(fd[1], "x", 1) == 1);
+	memset(s.other, 0xff, sizeof(s.other));
+	FD_ZERO(&s.in);
+	FD_SET(fd[0], &s.in);
+	SEE_COUNT(select(FD_SETSIZE + 1024, &s.in, NULL, NULL, NULL));
+	SEE_COUNT(pselect(FD_SETSIZE + 1024, &s.in, NULL, NULL, NULL, NULL));
+	see("in %d, other %x", !!FD_ISSET(fd[0], &s.in), s.other[255]);
+	close_both(fd);
+	return arg;
+}
+
 enum { MANY = 1000 };
 
 static void *many(void *arg)
@@ -266,6 +287,7 @@ int main(void)
 	IN_THREAD(limits);
 	IN_MAIN(limits);
 	IN_THREAD(sets);
+	IN_THREAD(large_count);
 	IN_THREAD(many);
 	IN_THREAD(masks);
 	IN_MAIN(masks);
