@@ -25,7 +25,8 @@ struct move {
 	int flags;    /* of a socket call */
 	bool socket;  /* the call is for sockets only */
 	bool write;
-	bool final; /* the kernel's answer is the last */
+	bool final;    /* the kernel's answer is the last */
+	bool terminal; /* which has not been asked */
 	struct iovec one;
 };
 
@@ -84,20 +85,6 @@ static void take_sigpipe(void)
 	wf_call(rt_sigtimedwait, &mask, NULL, &none, sizeof mask);
 }
 
-/*
- * A terminal may be set to wait for a time between bytes, which only the kernel
- * knows how to do.
- */
-static long terminal_move(struct wf_source *s, const struct wf_transfer *t)
-{
-	long n;
-
-	wf_region_enter();
-	n = file_move(s->fd, t);
-	wf_region_leave();
-	return n;
-}
-
 static long other_move(struct wf_source *s, struct move *m,
 		       const struct wf_transfer *t)
 {
@@ -106,10 +93,9 @@ static long other_move(struct wf_source *s, struct move *m,
 	/* No bytes are taken, or refused, at once; and not as pieces. */
 	if (wf_transfer_length(t->iov, t->count) == 0)
 		return wf_call(write, s->fd, t->iov->iov_base, 0);
-	if (s->terminal) {
-		m->final = true;
-		return terminal_move(s, t);
-	}
+	m->terminal = s->terminal;
+	if (m->terminal)
+		return 0;
 	m->final = atom_load_rlx(&s->kind) == WF_FILE;
 	n = m->final ? file_move(s->fd, t) : wf_transfer_once(s, t);
 	if (n == -EPIPE)
@@ -155,13 +141,36 @@ static long failed(const struct move *m, long error)
 	return error;
 }
 
+/*
+ * A terminal may be set to wait for a time between bytes, which only the kernel
+ * knows how to do.  Who waits there must not keep others from the number.
+ */
+static long terminal_move(int fd, struct move *m)
+{
+	struct wf_transfer t = rest_of(m);
+	long n;
+
+	m->final = true;
+	wf_region_enter();
+	n = file_move(fd, &t);
+	wf_region_leave();
+	return n;
+}
+
+static long move_some(int fd, struct move *m)
+{
+	long n = wf_try(fd, &m->try);
+
+	return m->terminal ? terminal_move(fd, m) : n;
+}
+
 static long move_all(int fd, struct move *m)
 {
 	size_t length = wf_transfer_length(m->iov, m->count), done = 0;
 	long n;
 
 	do {
-		n = wf_try(fd, &m->try);
+		n = move_some(fd, m);
 		if (n > 0) {
 			done += (size_t)n;
 			advance(m, (size_t)n);
@@ -169,11 +178,6 @@ static long move_all(int fd, struct move *m)
 		}
 	} while (n > 0 && done < length && !m->final && !m->try.no_wait);
 	return done ? (long)done : failed(m, n);
-}
-
-static long move_some(int fd, struct move *m)
-{
-	return wf_try(fd, &m->try);
 }
 
 /* --- read and write --- */

@@ -152,6 +152,33 @@ static void *hangs_up(void *arg)
 	return arg;
 }
 
+static void *reads_one(void *arg)
+{
+	char byte;
+
+	SEE_COUNT(read(*(int *)arg, &byte, 1));
+	return NULL;
+}
+
+/* Nobody has to wait for who waits there. */
+static void *replaced(void *arg)
+{
+	int fd[2], other;
+
+	open_pair(fd);
+	set(fd[1], false, false, 1, 0);
+	other = dup(fd[1]);
+	MUST_ERRNO(other);
+	pthread_t reader = start(reads_one, &fd[1]);
+	linger();
+	EXPECT(dup2(other, fd[1]) == fd[1]);
+	EXPECT(write(fd[0], "x", 1) == 1);
+	join(reader);
+	MUST_ERRNO(close(other));
+	close_both(fd);
+	return arg;
+}
+
 int main(void)
 {
 	IN_THREAD(lines);
@@ -159,5 +186,7 @@ int main(void)
 	IN_THREAD(raw);
 	IN_THREAD(much);
 	IN_THREAD(hangs_up);
+	IN_THREAD(replaced);
+	IN_MAIN(replaced);
 	return 0;
 }
