@@ -62,6 +62,28 @@ _Atomic(struct wf_source *) *wf_fdtab_place(int fd)
 	return p ? &p[(unsigned)fd % PART] : NULL;
 }
 
+/* From the number on; PART: none. */
+static unsigned next_in(place *p, unsigned i)
+{
+	while (i < PART && !atom_load_rlx(&p[i]))
+		i++;
+	return i;
+}
+
+int wf_fdtab_next(int fd)
+{
+	unsigned part = (unsigned)fd >> PART_BITS, i = (unsigned)fd % PART;
+	place *p;
+
+	for (; part < PARTS; part++, i = 0) {
+		/* acquire [fdtab-part] */
+		p = atom_load_acq(&parts[part]);
+		if (p && (i = next_in(p, i)) < PART)
+			return (int)(part << PART_BITS | i);
+	}
+	return -1;
+}
+
 void wf_fdtab_forget(void)
 {
 	for (unsigned i = 0; i < PARTS; i++)

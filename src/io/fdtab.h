@@ -19,6 +19,9 @@ _Atomic(struct wf_source *) *wf_fdtab_place(int fd);
 /* The same, but NULL too if nothing near it was ever used. */
 _Atomic(struct wf_source *) *wf_fdtab_find(int fd);
 
+/* The next number from `fd` on that has a source; -1: there is none. */
+int wf_fdtab_next(int fd);
+
 /* In a forked child: no number has a source. */
 void wf_fdtab_forget(void);
 

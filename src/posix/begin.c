@@ -22,13 +22,14 @@
 #include "posix/setid.h"
 #include "run/runtime.h"
 
-#define STUCK_MAX       4096
-#define OWN_DESCRIPTORS 64
+#define STUCK_MAX    4096
+#define NUMBERS_MOST 1024 /* of them, more make every fork slower */
 
 static struct wf_spin lock;
 static _Atomic bool begun;
 static bool refused; /* lock: it has failed, and said why */
 static size_t stack_most;
+static int lowest; /* of the workers' descriptors */
 
 bool wf_begun(void)
 {
@@ -36,27 +37,41 @@ bool wf_begun(void)
 	return atom_load_acq(&begun);
 }
 
-bool wf_begin_owns(int fd)
+static int nearest(int fd, int from, int next)
 {
-	if (fd < wf_poll_lowest || !wf_begun())
-		return false;
+	return fd >= from && fd < next ? fd : next;
+}
+
+int wf_begin_own_from(int fd)
+{
+	int next = nearest(wf_proxy_descriptor(), fd, INT_MAX);
+
 	for (uint32_t i = 0; i < wf_runtime.count; i++) {
 		const struct wf_poll *p = &wf_runtime.workers[i].poll;
 
-		if (fd == p->fd || fd == p->wake_fd)
-			return true;
+		next = nearest(p->fd, fd, next);
+		next = nearest(p->wake_fd, fd, next);
 	}
-	return wf_proxy_owns(fd);
+	return next;
 }
 
-/* At the end of what there are, where programs are not. */
+bool wf_begin_owns(int fd)
+{
+	if (!wf_begun())
+		return false;
+	if (fd < lowest)
+		return fd >= 0 && fd == wf_proxy_descriptor();
+	return wf_begin_own_from(fd) == fd;
+}
+
+/* The last quarter, where programs seldom are. */
 static void choose_numbers(void)
 {
 	struct rlimit most;
 
-	if (getrlimit(RLIMIT_NOFILE, &most) == 0 &&
-	    most.rlim_cur > OWN_DESCRIPTORS && most.rlim_cur < INT_MAX)
-		wf_poll_lowest = (int)most.rlim_cur - OWN_DESCRIPTORS;
+	if (getrlimit(RLIMIT_NOFILE, &most) < 0 || most.rlim_cur > NUMBERS_MOST)
+		most.rlim_cur = NUMBERS_MOST;
+	wf_poll_lowest = (int)(most.rlim_cur - most.rlim_cur / 4);
 }
 
 size_t wf_begin_stack(void)
@@ -136,8 +151,10 @@ static int start(void)
 	choose_numbers();
 	if (r == 0)
 		r = wf_runtime_begin(&options);
-	if (r == 0)
+	if (r == 0) {
+		lowest = wf_begin_own_from(0); /* if there was no room */
 		wf_setid_watch();
+	}
 	wf_identity_at_end = wf_signals_forget;
 	wf_lot_disturbed = run_handlers;
 	wf_lot_sleeps = wf_region_suspend;

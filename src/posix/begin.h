@@ -22,6 +22,9 @@ bool wf_begun(void);
 /* Whether the descriptor is weft's own, which the program knows nothing of. */
 bool wf_begin_owns(int fd);
 
+/* The next such one, from `fd` on; INT_MAX: there is none.  It has begun. */
+int wf_begin_own_from(int fd);
+
 /* WEFT_STACK, the most that a stack of default size takes; 0: not set. */
 size_t wf_begin_stack(void);
 

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "io/fdtab.h"
 #include "os/call.h"
 #include "os/clock.h"
 #include "posix/begin.h"
@@ -368,32 +369,61 @@ WF_HOOK int dup3(int fd, int to, int flags)
 	return shared(fd, libc(dup3)(fd, to, flags));
 }
 
-/* All that are open in the range, but weft's own. */
-static void close_all(unsigned first, unsigned last)
+/* Who waits for one of them is told before the kernel closes it. */
+static void drop_all(unsigned first, unsigned last)
 {
-	struct rlimit most;
+	int fd = first < INT_MAX ? wf_fdtab_next((int)first) : -1;
 
-	if (getrlimit(RLIMIT_NOFILE, &most) == 0 && last >= most.rlim_cur)
-		last = (unsigned)most.rlim_cur - 1;
-	for (unsigned fd = first; fd <= last && fd <= INT_MAX; fd++)
-		if (!wf_begin_owns((int)fd))
-			close_now((int)fd);
+	for (; fd >= 0 && (unsigned)fd <= last; fd = wf_fdtab_next(fd + 1))
+		wf_descriptor_drop(fd);
+	wf_known_share();
 }
 
+/* UINT_MAX: there is none. */
+static unsigned next_own(unsigned from)
+{
+	int own = from < INT_MAX ? wf_begin_own_from((int)from) : INT_MAX;
+
+	return own < INT_MAX ? (unsigned)own : UINT_MAX;
+}
+
+/* The kernel's way, between one of weft's own and the next. */
+static int close_around(unsigned first, unsigned last)
+{
+	unsigned own;
+	int r = 0;
+
+	drop_all(first, last);
+	for (; r == 0 && first <= last; first = own + 1) {
+		own = next_own(first);
+		if (own > last || own == UINT_MAX)
+			return libc(close_range)(first, last, 0);
+		if (own > first)
+			r = libc(close_range)(first, own - 1, 0);
+	}
+	return r;
+}
+
+/* Older kernels close one at a time. */
 WF_HOOK void closefrom(int low)
 {
-	if (wf_begun())
-		close_all(low > 0 ? (unsigned)low : 0, UINT_MAX);
-	else
+	int most = getdtablesize();
+
+	if (low < 0)
+		low = 0;
+	if (!wf_begun())
 		libc(closefrom)(low);
+	else if (close_around((unsigned)low, UINT_MAX) < 0)
+		for (; low < most; low++)
+			if (!wf_begin_owns(low))
+				close_now(low);
 }
 
 WF_HOOK int close_range(unsigned first, unsigned last, int flags)
 {
 	if (!wf_begun() || flags || first > last)
 		return libc(close_range)(first, last, flags);
-	close_all(first, last);
-	return 0;
+	return close_around(first, last);
 }
 
 /* --- streams of stdio, which close what is theirs by themselves --- */

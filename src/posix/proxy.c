@@ -93,9 +93,9 @@ static void set_watched(uint64_t set)
 	proxy.watched = set;
 }
 
-bool wf_proxy_owns(int fd)
+int wf_proxy_descriptor(void)
 {
-	return proxy.fd && fd == proxy.fd;
+	return proxy.fd ? proxy.fd : -1;
 }
 
 /* It stays with the process, until somebody takes it or waits for it. */

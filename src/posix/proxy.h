@@ -24,8 +24,8 @@ void wf_proxy_watch(uint64_t mask);
 /* A thread of the kernel's has this mask; it may be main(). */
 void wf_proxy_thread(uint64_t mask);
 
-/* Whether it is the one that is read from. */
-bool wf_proxy_owns(int fd);
+/* The one that is read from; -1: there is none yet. */
+int wf_proxy_descriptor(void);
 
 /* In a forked child: there is none. */
 void wf_proxy_forget(void);

@@ -339,6 +339,8 @@ static void forget_in_child(void)
 	wf_process_forget();
 	wf_sentinel_forget();
 	wf_watch_forget();
+	for (uint32_t i = 0; i < wf_runtime.count; i++)
+		wf_poll_close(&wf_runtime.workers[i].poll);
 	memset(&wf_runtime, 0, sizeof wf_runtime);
 	atom_store_rlx(&busy, false);
 }

@@ -1,38 +1,112 @@
 /* SPDX-License-Identifier: MIT */
-/* A daemon closes all that it has not opened, also when it has threads. */
-#include "see.h"
+/*
+ * io_close_all.c - what daemons do to be rid of what they have inherited: all
+ * numbers are closed but a few, while threads wait and after they have begun.
+ * The numbers that come next are the lowest.
+ */
+#include "wire.h"
 
-static void *waits(void *arg)
+#include <sys/wait.h>
+#include <time.h>
+
+enum { LEAST = 5, MOST = 20000 };
+
+static void by_loop(void)
 {
-	struct timespec brief = {0, 1000000};
+	for (int fd = LEAST; fd < MOST; fd++)
+		close(fd);
+}
 
-	nanosleep(&brief, NULL);
+static void by_range(void)
+{
+	SEE_ERRNO(close_range(LEAST, ~0u, 0));
+}
+
+static void at_once(void)
+{
+	closefrom(LEAST);
+}
+
+static void *sleeps(void *arg)
+{
+	struct timespec some = {0, 1000000};
+
+	EXPECT(nanosleep(&some, NULL) == 0);
 	return arg;
 }
 
-static void a_thread_runs(const char *after)
+static void see_byte(int from, int to)
 {
-	pthread_t thread;
+	struct later later;
+	char byte = 0;
 
-	MUST(pthread_create(&thread, NULL, waits, NULL));
-	MUST(pthread_join(thread, NULL));
-	see("after %s: a thread runs", after);
+	write_later(&later, to, "x");
+	SEE_COUNT(read(from, &byte, 1));
+	join(later.thread);
+}
+
+/* Threads go on, and new ones begin. */
+static void see_life(void)
+{
+	int fd[2];
+
+	join(start(sleeps, NULL));
+	MUST_ERRNO(pipe(fd));
+	see("a pipe at %d, %d", fd[0], fd[1]);
+	see_byte(fd[0], fd[1]);
+	close_both(fd);
+	tcp_pair(fd);
+	see_byte(fd[0], fd[1]);
+	close_both(fd);
+}
+
+static void *reads(void *arg)
+{
+	char byte;
+
+	SEE_COUNT(read(3, &byte, 1));
+	return arg;
+}
+
+static void rid_of_all(void (*close_all)(void))
+{
+	pthread_t reader = start(reads, NULL);
+
+	linger();
+	close_all();
+	EXPECT(write(4, "x", 1) == 1);
+	join(reader);
+	see_life();
+}
+
+static void *all_ways(void *arg)
+{
+	rid_of_all(by_loop);
+	rid_of_all(by_range);
+	rid_of_all(at_once);
+	return arg;
+}
+
+/* A child has what its parent's program has, no more. */
+static void child(void)
+{
+	see_life();
+	at_once();
+	see_life();
 }
 
 int main(void)
 {
-	int fd;
+	int fd[2];
 
-	a_thread_runs("nothing");
-	fd = dup(0);
-	see("the first one free: %d", fd);
-	for (int i = 3; i < 20000; i++)
-		close(i);
-	see("the first one free: %d", dup(0));
-	a_thread_runs("close, one by one");
-	closefrom(3);
-	a_thread_runs("closefrom");
-	MUST_ERRNO(close_range(3, ~0u, 0));
-	a_thread_runs("close_range");
+	unix_pair(fd);
+	MUST_ERRNO(dup2(fd[0], 501));
+	MUST_ERRNO(dup2(fd[1], 502));
+	MUST_ERRNO(dup2(501, 3));
+	MUST_ERRNO(dup2(502, 4));
+	at_once();
+	IN_THREAD(all_ways);
+	IN_MAIN(all_ways);
+	in_child("child", child);
 	return 0;
 }
