@@ -36,10 +36,8 @@ static _Noreturn void main_of_shell(void *arrived)
 		wf_call(exit, 0);
 }
 
-void wf_shell_make(void *memory)
+void wf_shell_make(struct wf_shell *s)
 {
-	struct wf_shell *s = memory;
-
 	make_loop(&s->carrier);
 }
 
@@ -69,8 +67,7 @@ void wf_hatch(struct wf_shell *shell, struct weft_fiber *f)
 	wf_call(set_tid_address, &shell->kept);
 	f->ctx.base = c->loop.ctx.base = wf_base_get();
 	f->carrier = c;
-	wf_context_make(&c->loop.ctx, (char *)shell + WF_SHELL_SIZE,
-			main_of_shell);
+	wf_context_make(&c->loop.ctx, shell, main_of_shell);
 	wf_self_set(f);
 	/* Without a worker, to yield is to be injected. */
 	wf_sched_yield(f);

@@ -29,8 +29,8 @@ struct wf_shell {
 _Static_assert(sizeof(struct wf_shell) <= WF_SHELL_SIZE / 4,
 	       "the rest of a shell is a stack");
 
-/* Of WF_SHELL_SIZE bytes that are zero; they are part of a mapping. */
-void wf_shell_make(void *memory);
+/* At the end of WF_SHELL_SIZE bytes that are zero: below it is its stack. */
+void wf_shell_make(struct wf_shell *s);
 
 /* Whether no thread is in it any more. */
 static inline bool shell_free(struct wf_shell *s)

@@ -48,7 +48,6 @@ static struct {
 	_Atomic uint64_t started, ended, peak, hatched, promoted;
 } all;
 
-/* In front of the shell's carrier, which is at its beginning. */
 struct shell {
 	struct wf_shell shell;
 	struct wf_link link;
@@ -76,6 +75,7 @@ static struct shell *shell_take(void)
 {
 	struct shell *s = NULL;
 	struct wf_link *n;
+	char *memory;
 
 	spin_lock(&all.lock);
 	n = all.shells.head;
@@ -86,11 +86,13 @@ static struct shell *shell_take(void)
 	spin_unlock(&all.lock);
 	if (s)
 		return s;
-	s = mmap(NULL, WF_SHELL_SIZE, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (s == MAP_FAILED)
+	memory = mmap(NULL, WF_SHELL_SIZE, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
 		return NULL;
-	wf_shell_make(s);
+	/* Where its stack begins, so that both are in one page. */
+	s = (struct shell *)(memory + WF_SHELL_SIZE) - 1;
+	wf_shell_make(&s->shell);
 	return s;
 }
 
