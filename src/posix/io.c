@@ -455,13 +455,19 @@ static long sendmsg_on(int fd, const struct msghdr *msg, int flags, bool partly)
 	return send_rest(fd, msg, flags, (size_t)n);
 }
 
+/* What connects on the way waits for that as well: left to the kernel. */
+static bool connects(int flags)
+{
+	return flags & MSG_FASTOPEN;
+}
+
 WF_HOOK ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	if (msg->msg_controllen)
 		wf_known_share();
-	return identity_hooked()
-		       ? wf_returned(sendmsg_on(fd, msg, flags, false))
-		       : libc(sendmsg)(fd, msg, flags);
+	if (!identity_hooked() || connects(flags))
+		return REGION(sendmsg, fd, msg, flags);
+	return wf_returned(sendmsg_on(fd, msg, flags, false));
 }
 
 WF_HOOK ssize_t sendto(int fd, const void *buf, size_t length, int flags,
@@ -473,8 +479,8 @@ WF_HOOK ssize_t sendto(int fd, const void *buf, size_t length, int flags,
 			     .msg_iov = &iov,
 			     .msg_iovlen = 1};
 
-	if (!identity_hooked())
-		return libc(sendto)(fd, buf, length, flags, addr, addrlen);
+	if (!identity_hooked() || connects(flags))
+		return REGION(sendto, fd, buf, length, flags, addr, addrlen);
 	return wf_returned(addr ? sendmsg_on(fd, &msg, flags, false)
 				: transmit(fd, buf, length, flags));
 }

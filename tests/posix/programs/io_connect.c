@@ -5,6 +5,7 @@
  */
 #include "wire.h"
 
+#include <netinet/tcp.h>
 #include <poll.h>
 
 static void *refused(void *arg)
@@ -127,6 +128,26 @@ static void *in_progress(void *arg)
 	return arg;
 }
 
+/* To send is to connect. */
+static void *fast_open(void *arg)
+{
+	struct sockaddr_in at;
+	int listener = listen_at(&at, 1), on = 1;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int late = socket(AF_INET, SOCK_STREAM, 0);
+
+	SEE_COUNT(sendto(fd, "abc", 3, MSG_FASTOPEN, (struct sockaddr *)&at,
+			 sizeof(at)));
+	SEE_ERRNO(setsockopt(late, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &on,
+			     sizeof(on)));
+	struct caller caller = {late, &at, sizeof(at)};
+	connects(&caller);
+	SEE_COUNT(write(late, "abc", 3));
+	close_both((int[]){fd, late});
+	MUST_ERRNO(close(listener));
+	return arg;
+}
+
 static void *datagrams(void *arg)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(9)};
@@ -150,6 +171,7 @@ int main(void)
 	IN_THREAD(refused_in_progress);
 	IN_THREAD(waits_for_room);
 	IN_THREAD(in_progress);
+	IN_THREAD(fast_open);
 	IN_THREAD(datagrams);
 	return 0;
 }
