@@ -23,7 +23,7 @@
  */
 #define HELD   1u
 #define WANTED 2u
-#define TURNS  64
+#define TURNS  4096 /* so that hardly any two listeners have the same */
 
 static _Atomic uint32_t turns[TURNS];
 
@@ -31,7 +31,8 @@ static _Atomic uint32_t turns[TURNS];
 static void forget_turns(void)
 {
 	for (int i = 0; i < TURNS; i++)
-		atom_store_rlx(&turns[i], 0);
+		if (atom_load_rlx(&turns[i]))
+			atom_store_rlx(&turns[i], 0);
 }
 
 __attribute__((constructor)) static void watch_forks(void)
