@@ -308,6 +308,14 @@ enum wf_taken wf_signals_take(struct wf_identity *me)
 	return all;
 }
 
+void wf_sigpipe_drop(void)
+{
+	uint64_t mask = signal_bit(SIGPIPE);
+	struct timespec none = {0};
+
+	wf_call(rt_sigtimedwait, &mask, NULL, &none, sizeof mask);
+}
+
 /* --- masks --- */
 
 uint64_t wf_signals_exchange(struct wf_identity *me, uint64_t mask)

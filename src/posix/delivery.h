@@ -68,6 +68,12 @@ enum wf_taken {
  */
 enum wf_taken wf_signals_take(struct wf_identity *me);
 
+/*
+ * A write to nobody has raised it on this kernel thread, where it is blocked;
+ * who has a right to it is sent one.
+ */
+void wf_sigpipe_drop(void);
+
 /* Change the mask as sigprocmask(2) does, and take what it lets through. */
 int wf_signals_mask(struct wf_identity *me, int how, const uint64_t *set,
 		    uint64_t *old);

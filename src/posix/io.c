@@ -76,15 +76,6 @@ static long file_move(int fd, const struct wf_transfer *t)
 			: wf_call(readv, fd, t->iov, t->count);
 }
 
-/* Workers block it; who has a right to it is told by send_sigpipe(). */
-static void take_sigpipe(void)
-{
-	uint64_t mask = signal_bit(SIGPIPE);
-	struct timespec none = {0};
-
-	wf_call(rt_sigtimedwait, &mask, NULL, &none, sizeof mask);
-}
-
 static long other_move(struct wf_source *s, struct move *m,
 		       const struct wf_transfer *t)
 {
@@ -99,7 +90,7 @@ static long other_move(struct wf_source *s, struct move *m,
 	m->final = atom_load_rlx(&s->kind) == WF_FILE;
 	n = m->final ? file_move(s->fd, t) : wf_transfer_once(s, t);
 	if (n == -EPIPE)
-		take_sigpipe();
+		wf_sigpipe_drop();
 	return n;
 }
 

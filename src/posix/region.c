@@ -43,6 +43,8 @@ static void give_back(struct wf_identity *me)
 
 static void borrow(struct wf_identity *me, uint32_t depth)
 {
+	/* What another fiber's write inside libc has left to this thread. */
+	wf_sigpipe_drop();
 	spin_lock(&me->signals);
 	me->regions = depth;
 	spin_unlock(&me->signals);
