@@ -133,9 +133,20 @@ static WF_NOINLINE void run(struct wf_identity *me)
 		call_start(me);
 }
 
+/* Whoever ends in the middle of a call that blocks. */
+static void leave_regions(struct wf_identity *me)
+{
+	spin_lock(&me->signals);
+	wf_signals_off();
+	me->regions = 0;
+	spin_unlock(&me->signals);
+}
+
 /* What libc does at the end of a thread, in its order. */
 static void clean_up(struct wf_identity *me)
 {
+	if (unlikely(me->regions))
+		leave_regions(me);
 	if (wf_libc.end_variables)
 		wf_libc.end_variables();
 	wf_keys_destroy();
@@ -358,6 +369,19 @@ static void leave_kernel(struct wf_identity *me)
 	atom_store_rlx(libc_tid(me->thread), me->id);
 }
 
+/*
+ * By whoever is first, the creator or the thread: the creator returns with it,
+ * and the thread may free it.
+ */
+static void fill(struct wf_identity *id)
+{
+	spin_lock(&id->signals);
+	if (id->made)
+		*id->made = id->thread;
+	id->made = NULL;
+	spin_unlock(&id->signals);
+}
+
 /* Nothing is freed here: libc would give the thread a cache for its memory. */
 static void *main_of_identity(void *arg)
 {
@@ -365,6 +389,7 @@ static void *main_of_identity(void *arg)
 	struct shell *shell = me->shell;
 
 	me->thread = pthread_self();
+	fill(me);
 	wf_self_place()->born = me->fiber;
 	leave_kernel(me);
 	shell_put(shell);
@@ -465,6 +490,7 @@ static int hatch(struct wf_identity *id)
 	}
 	/* Before the thread does the same: the number may be used at once. */
 	libc_self(id->thread)->born = id->fiber;
+	fill(id);
 	atom_add_rlx(&all.hatched, 1);
 	return 0;
 }
@@ -503,6 +529,9 @@ static int class_for(const struct wf_thread *t)
 static void assign(struct wf_identity *id, const struct wf_thread *t)
 {
 	free(atom_swap_ar(&id->wish, NULL)); /* [thread-wish] */
+	/* What was sent to the thread before when it had ended already. */
+	if (wf_identity_at_end)
+		wf_identity_at_end(id);
 	id->start = t->start;
 	id->arg = t->arg;
 	id->mask = t->mask;
@@ -526,7 +555,7 @@ static void count_start(void)
 		;
 }
 
-int wf_identity_start(const struct wf_thread *t, struct wf_identity **made)
+int wf_identity_start(const struct wf_thread *t, pthread_t *made)
 {
 	int class = class_for(t), r;
 	struct wf_identity *id;
@@ -538,7 +567,7 @@ int wf_identity_start(const struct wf_thread *t, struct wf_identity **made)
 		assign(id, t);
 		wf_context_control(&id->fiber->ctx);
 		count_start();
-		*made = id;
+		*made = id->thread;
 		wf_sched_queue(id->fiber);
 		return 0;
 	}
@@ -547,7 +576,7 @@ int wf_identity_start(const struct wf_thread *t, struct wf_identity **made)
 		return r;
 	assign(id, t);
 	count_start();
-	*made = id;
+	id->made = made;
 	r = hatch(id);
 	if (r < 0) {
 		atom_sub_rlx(&all.started, 1);

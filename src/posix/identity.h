@@ -68,6 +68,7 @@ struct wf_identity {
 	pthread_t thread;
 	uint32_t id;            /* in place of the kernel's number */
 	_Atomic uint32_t state; /* see above */
+	pthread_t *made;        /* to be filled, by lock `signals`; or NULL */
 	wf_start start;         /* of the present thread, as what follows */
 	void *arg, *result;
 	jmp_buf *escape;                       /* out of pthread_exit() */
@@ -136,14 +137,14 @@ struct wf_thread {
 };
 
 /*
- * Run a thread on an identity from the pool, or on a new one.  `made` is valid
- * as long as a pthread_t is.
+ * Run a thread on an identity from the pool, or on a new one.  `made` is filled
+ * before it runs, and is the thread's from then on: it may free it.
  *
  * Context: any thread, quiet (quiet.h); may block for as long as libc takes to
  * make a thread.
  * Errors: -EAGAIN, -ENOMEM, -EINVAL what pthread_create() gives.
  */
-int wf_identity_start(const struct wf_thread *t, struct wf_identity **made);
+int wf_identity_start(const struct wf_thread *t, pthread_t *made);
 
 /* It has ended and nobody has an interest in it: into the pool. */
 void wf_identity_put(struct wf_identity *id);
@@ -155,7 +156,10 @@ struct wf_identity_counts {
 
 void wf_identity_count(struct wf_identity_counts *counts);
 
-/* Called by the last one that has ended, and by each; if not NULL. */
+/*
+ * Called by the last one that has ended; and by each, and before the next
+ * begins.  If not NULL.
+ */
 extern void (*wf_identity_at_last)(void);
 extern void (*wf_identity_at_end)(struct wf_identity *id);
 

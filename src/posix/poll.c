@@ -44,8 +44,11 @@ static bool taken(struct masked *m)
 
 static void mask_end(struct masked *m)
 {
-	if (m->me)
-		wf_signals_exchange(m->me, m->old);
+	if (!m->me)
+		return;
+	wf_signals_exchange(m->me, m->old);
+	/* What the other mask has blocked. */
+	wf_signals_take(m->me);
 }
 
 /* --- poll --- */

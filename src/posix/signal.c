@@ -185,6 +185,8 @@ static int suspend(struct wf_identity *me, uint64_t mask)
 	}
 	wf_interrupted();
 	wf_signals_exchange(me, old);
+	/* What the other mask has blocked. */
+	wf_signals_take(me);
 	return -EINTR;
 }
 
@@ -252,9 +254,23 @@ static void set_awaited(struct wf_identity *me, uint64_t set)
 	spin_unlock(&me->signals);
 }
 
+struct attention {
+	struct wf_identity *me;
+	int fd;
+};
+
+static void stop_attending(void *arg)
+{
+	struct attention *a = arg;
+
+	set_awaited(a->me, 0);
+	weft_close(a->fd);
+}
+
 static int wait_for(struct wf_identity *me, uint64_t set, siginfo_t *info,
 		    weft_time deadline)
 {
+	struct attention a = {.me = me};
 	long fd;
 	int r;
 
@@ -265,10 +281,11 @@ static int wait_for(struct wf_identity *me, uint64_t set, siginfo_t *info,
 	if (fd < 0)
 		return (int)fd;
 	wf_descriptor_new((int)fd, 0);
+	a.fd = (int)fd;
 	set_awaited(me, set);
-	r = await(me, (int)fd, set, info, deadline);
-	set_awaited(me, 0);
-	weft_close((int)fd);
+	pthread_cleanup_push(stop_attending, &a);
+	r = await(me, a.fd, set, info, deadline);
+	pthread_cleanup_pop(1);
 	return r;
 }
 

@@ -142,8 +142,8 @@ static struct wf_thread described(const pthread_attr_t *attr,
 
 /* --- create --- */
 
-static int create(struct wf_identity **made, const pthread_attr_t *attr,
-		  wf_start start, void *arg)
+static int create(pthread_t *made, const pthread_attr_t *attr, wf_start start,
+		  void *arg)
 {
 	struct wf_thread thread;
 	struct wf_quiet quiet;
@@ -169,15 +169,9 @@ static int create(struct wf_identity **made, const pthread_attr_t *attr,
 static int create_as(pthread_t *thread, const pthread_attr_t *attr,
 		     wf_start start, void *arg)
 {
-	struct wf_identity *made;
-	int r;
-
 	if (!may_be_fiber(attr))
 		return libc(pthread_create)(thread, attr, start, arg);
-	r = create(&made, attr, start, arg);
-	if (r == 0)
-		*thread = made->thread;
-	return -r;
+	return -create(thread, attr, start, arg);
 }
 
 WF_HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *attr,
