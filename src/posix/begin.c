@@ -156,6 +156,7 @@ static int start(void)
 		wf_setid_watch();
 	}
 	wf_identity_at_end = wf_signals_forget;
+	wf_identity_at_promotion = wf_signals_promote;
 	wf_lot_disturbed = run_handlers;
 	wf_lot_sleeps = wf_region_suspend;
 	wf_lot_slept = wf_region_resume;

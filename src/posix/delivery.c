@@ -308,6 +308,16 @@ enum wf_taken wf_signals_take(struct wf_identity *me)
 	return all;
 }
 
+void wf_signals_promote(struct wf_identity *me)
+{
+	siginfo_t info;
+	int signal;
+
+	while ((signal = wf_signal_fetch(me, ~UINT64_C(0), &info)))
+		wf_call(rt_tgsigqueueinfo, process(), wf_thread_id(), signal,
+			&info);
+}
+
 void wf_sigpipe_drop(void)
 {
 	uint64_t mask = signal_bit(SIGPIPE);

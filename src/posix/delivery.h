@@ -52,6 +52,9 @@ int wf_signal_fetch(struct wf_identity *me, uint64_t set, siginfo_t *info);
 /* The present thread has ended: what was pending is nobody's. */
 void wf_signals_forget(struct wf_identity *id);
 
+/* It is a thread of the kernel's: so is what is pending, for the kernel. */
+void wf_signals_promote(struct wf_identity *me);
+
 /* In a forked child: nothing is. */
 void wf_delivery_forget(void);
 

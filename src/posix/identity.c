@@ -35,6 +35,7 @@
 
 void (*wf_identity_at_last)(void);
 void (*wf_identity_at_end)(struct wf_identity *id);
+void (*wf_identity_at_promotion)(struct wf_identity *id);
 
 static struct {
 	struct wf_spin lock;
@@ -147,6 +148,8 @@ static void clean_up(struct wf_identity *me)
 {
 	if (unlikely(me->regions))
 		leave_regions(me);
+	/* There is nowhere to escape to from a destructor. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	if (wf_libc.end_variables)
 		wf_libc.end_variables();
 	wf_keys_destroy();
@@ -239,7 +242,11 @@ static void take_possession(struct wf_identity *me)
 {
 	wf_call(set_robust_list, me->robust_list, ROBUST_LENGTH);
 	atom_store_rlx(libc_tid(me->thread), (uint32_t)wf_thread_id());
+	/* Whoever sends it a signal from now on sends it to the kernel. */
+	spin_lock(&me->signals);
 	atom_store_rlx(&me->promoted, true);
+	spin_unlock(&me->signals);
+	wf_identity_at_promotion(me);
 	if (me->altstack.ss_sp)
 		libc(sigaltstack)(&me->altstack, NULL);
 	wf_self_set(NULL);
@@ -280,10 +287,6 @@ static void forget_robust(struct wf_identity *me)
 }
 
 /*
- * The kernel thread ends while the fiber goes on: with its end, which is
- * awaited, the kernel passes on the robust mutexes that are still locked.
- */
-/*
  * [thread-wish] who wishes stores it, then interrupts; who is interrupted takes
  * it.
  */
@@ -308,6 +311,10 @@ bool wf_identity_grant(struct wf_identity *me)
 	return true;
 }
 
+/*
+ * The kernel thread ends while the fiber goes on: with its end, which is
+ * awaited, the kernel passes on the robust mutexes that are still locked.
+ */
 static void give_up_own_thread(struct wf_identity *me)
 {
 	wf_signals_off();

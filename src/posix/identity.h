@@ -163,6 +163,9 @@ void wf_identity_count(struct wf_identity_counts *counts);
 extern void (*wf_identity_at_last)(void);
 extern void (*wf_identity_at_end)(struct wf_identity *id);
 
+/* Called by one that is a thread of the kernel's from now on. */
+extern void (*wf_identity_at_promotion)(struct wf_identity *id);
+
 /*
  * Give the caller a kernel thread of its own for as long as the present thread
  * of the program lasts; hooks pass through from then on.

@@ -35,7 +35,7 @@ static bool lives(struct wf_identity *id)
 {
 	uint32_t state = atom_load_rlx(&id->state);
 
-	return state == WF_THREAD_LIVE || state == WF_THREAD_DETACHED;
+	return state != WF_THREAD_ENDED && state != WF_THREAD_GONE;
 }
 
 static void look_at(struct weft_fiber *f, void *arg)
