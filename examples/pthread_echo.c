@@ -117,6 +117,7 @@ static void serve_until_signal(int listener)
 			       (void *)(intptr_t)listener);
 	if (errno)
 		give_up("pthread_create");
+	pthread_detach(thread);
 	sigwait(&enders, &signo);
 	shutdown(listener, SHUT_RDWR);
 	sigtimedwait(&enders, NULL, &grace); /* a second one, or ours */
