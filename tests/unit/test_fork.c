@@ -209,7 +209,8 @@ static int fork_amid(void *unused)
 	return 0;
 }
 
-Test(fork, one_amid_traffic_and_a_busy_pool_disturbs_neither_side)
+Test(fork, one_amid_traffic_and_a_busy_pool_disturbs_neither_side,
+     .disabled = T_EMULATED)
 {
 	t_run(1, fork_amid, NULL);
 	t_run(2, fork_amid, NULL);
