@@ -137,15 +137,6 @@ static ssize_t receive(int fd, void *buf, size_t length, int flags,
 	return wf_attempt(fd, &t.attempt);
 }
 
-static bool is_stream(int fd)
-{
-	int type = 0;
-	socklen_t size = sizeof type;
-
-	wf_call(getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size);
-	return type == SOCK_STREAM;
-}
-
 /* One step more: the next byte is the first that has not been moved. */
 static long step(struct wf_source *s, struct wf_transfer *t)
 {
@@ -180,7 +171,7 @@ static ssize_t receive_all(int fd, void *buf, size_t length, int flags,
 	t.iov = &t.one;
 	do
 		n = step(s, &t);
-	while (n > 0 && t.one.iov_len && is_stream(fd));
+	while (n > 0 && t.one.iov_len && wf_socket_is_stream(fd));
 	wf_source_leave(s);
 	done = length - t.one.iov_len;
 	return done ? (ssize_t)done : n;

@@ -382,15 +382,11 @@ static bool same_address(const char *wanted, const char *bound)
 static bool is_passed(int fd, const char *address)
 {
 	char text[WEFT_ADDRESS_MAX];
-	int type = 0, listens = 0;
-	socklen_t size = sizeof type;
 
-	if (weft_local_address(fd, text, sizeof text) < 0 ||
-	    !same_address(address, text))
-		return false;
-	wf_call(getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size);
-	wf_call(getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
-	return listens || type == SOCK_DGRAM;
+	return weft_local_address(fd, text, sizeof text) >= 0 &&
+	       same_address(address, text) &&
+	       (wf_socket_listens(fd) ||
+		wf_socket_option(fd, SO_TYPE) == SOCK_DGRAM);
 }
 
 /* The passed descriptor that is bound to the address, -1 if there is none. */

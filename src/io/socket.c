@@ -55,15 +55,6 @@ static long accept_once(struct wf_source *s, struct accept *a)
 	return r;
 }
 
-static bool listens(int fd)
-{
-	int value = 0;
-	socklen_t size = sizeof value;
-
-	wf_call(getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size);
-	return value;
-}
-
 static long accept_error(struct wf_source *s)
 {
 	return atom_load_rlx(&s->kind) == WF_SOCKET ? -EINVAL : -ENOTSOCK;
@@ -80,7 +71,7 @@ static long attempt_accept(struct wf_source *s, struct wf_attempt *attempt)
 
 	if (likely(!wf_blocks(s)))
 		return accept_once(s, a);
-	if (!listens(s->fd))
+	if (!wf_socket_listens(s->fd))
 		return accept_error(s);
 	spin_lock(&s->lock);
 	r = wf_ask(s->fd, POLLIN);

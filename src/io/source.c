@@ -128,7 +128,7 @@ void wf_source_forget_all(void)
 
 /* --- what kind of descriptor --- */
 
-static int option(int fd, int name)
+int wf_socket_option(int fd, int name)
 {
 	int value = -1;
 	socklen_t size = sizeof value;
@@ -137,13 +137,23 @@ static int option(int fd, int name)
 	return value;
 }
 
+bool wf_socket_is_stream(int fd)
+{
+	return wf_socket_option(fd, SO_TYPE) == SOCK_STREAM;
+}
+
+bool wf_socket_listens(int fd)
+{
+	return wf_socket_option(fd, SO_ACCEPTCONN) > 0;
+}
+
 static bool is_tcp(int fd)
 {
-	int domain = option(fd, SO_DOMAIN);
+	int domain = wf_socket_option(fd, SO_DOMAIN);
 
 	return (domain == AF_INET || domain == AF_INET6) &&
-	       option(fd, SO_TYPE) == SOCK_STREAM &&
-	       option(fd, SO_PROTOCOL) == IPPROTO_TCP;
+	       wf_socket_is_stream(fd) &&
+	       wf_socket_option(fd, SO_PROTOCOL) == IPPROTO_TCP;
 }
 
 static int classify(struct wf_source *s, int fd)

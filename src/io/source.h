@@ -94,6 +94,11 @@ struct wf_source {
 	bool keep_open;       /* closer: do not close the number */
 } WF_ALIGNED(WF_CACHE_LINE);
 
+/* An option of SOL_SOCKET; -1: the descriptor has none such. */
+int wf_socket_option(int fd, int name);
+bool wf_socket_is_stream(int fd);
+bool wf_socket_listens(int fd);
+
 /* How many descriptors have a source. */
 uint32_t wf_source_count(void);
 

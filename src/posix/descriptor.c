@@ -21,11 +21,6 @@
 
 /* --- what the kernel knows --- */
 
-bool wf_descriptor_nonblock(struct wf_source *s)
-{
-	return wf_known_nonblock(s->fd);
-}
-
 weft_time wf_descriptor_limit(struct wf_source *s, bool send)
 {
 	struct timeval tv = {0};

@@ -11,9 +11,6 @@
 
 #include "io/source.h"
 
-/* Whether calls on it do not wait. */
-bool wf_descriptor_nonblock(struct wf_source *s);
-
 /* The end of SO_RCVTIMEO, or else SO_SNDTIMEO, from now. */
 weft_time wf_descriptor_limit(struct wf_source *s, bool send);
 

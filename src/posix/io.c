@@ -238,19 +238,10 @@ WF_HOOK ssize_t writev(int fd, const struct iovec *iov, int count)
 
 /* --- sockets, without an address --- */
 
-static bool is_stream(int fd)
-{
-	int type = 0;
-	socklen_t size = sizeof type;
-
-	wf_call(getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size);
-	return type == SOCK_STREAM;
-}
-
 /* Whether all has to come; of datagrams one is all. */
 static bool waits_for_all(int fd, int flags)
 {
-	return flags & MSG_WAITALL && is_stream(fd);
+	return flags & MSG_WAITALL && wf_socket_is_stream(fd);
 }
 
 /* To look at all without taking it is left to the kernel. */

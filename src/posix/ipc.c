@@ -142,7 +142,7 @@ static long transmit(mqd_t queue, struct message *m,
 	long r;
 
 	do {
-		r = deadline_of(limit, &m->try.deadline);
+		r = deadline_of(limit, &m->try.until);
 		if (r == 0)
 			r = wf_try(queue, &m->try);
 		if (r == -EAGAIN)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "os/call.h"
+#include "posix/known.h"
 #include "posix/region.h"
 #include "posix/try.h"
 
@@ -85,8 +86,7 @@ static bool sendable(int out, int in, const off64_t *offset, size_t count)
 	    (wf_call(fcntl, in, F_GETFL) & O_ACCMODE) == O_WRONLY ||
 	    wf_source_enter(out, &s) < 0)
 		return false;
-	waits = atom_load_rlx(&s->kind) == WF_SOCKET &&
-		!wf_descriptor_nonblock(s);
+	waits = atom_load_rlx(&s->kind) == WF_SOCKET && !wf_known_nonblock(out);
 	wf_source_leave(s);
 	return waits;
 }

@@ -6,7 +6,7 @@
 
 #include "os/call.h"
 #include "os/clock.h"
-#include "posix/interrupt.h"
+#include "posix/known.h"
 #include "posix/lot.h"
 #include "posix/try.h"
 
@@ -71,25 +71,14 @@ static long accept_now(int fd, struct accept *a)
 	return wf_call(accept4, fd, a->addr, a->addrlen, a->flags);
 }
 
-/* What does not, refuses at once. */
-static bool listens(int fd)
-{
-	int value = 0;
-	socklen_t size = sizeof value;
-
-	wf_call(getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size);
-	return value;
-}
-
+/* What does not listen refuses at once. */
 static long accept_once(struct wf_source *s, struct wf_try *try)
 {
 	struct accept *a = container_of(try, struct accept, try);
 	_Atomic uint32_t *turn = &turns[(unsigned)s->fd % TURNS];
 	long r;
 
-	if (wf_descriptor_nonblock(s))
-		return accept_now(s->fd, a);
-	if (!listens(s->fd))
+	if (wf_known_nonblock(s->fd) || !wf_socket_listens(s->fd))
 		return accept_now(s->fd, a);
 	turn_begin(turn);
 	r = wf_ask(s->fd, POLLIN);
@@ -156,7 +145,7 @@ static long connect_once(struct wf_source *s, struct wf_try *try)
 	struct connect *c = container_of(try, struct connect, try);
 	long r;
 
-	if (!c->begun && wf_descriptor_nonblock(s))
+	if (!c->begun && wf_known_nonblock(s->fd))
 		return wf_call(connect, s->fd, c->addr, c->addrlen);
 	if (c->begun && wf_ask(s->fd, POLLOUT) == 0)
 		return -EAGAIN;

@@ -9,6 +9,7 @@
 #include "core/sched.h"
 #include "os/clock.h"
 #include "posix/interrupt.h"
+#include "posix/known.h"
 
 /* False: it would block. */
 static bool once(struct wf_source *s, struct wf_try *t, bool first,
@@ -38,16 +39,7 @@ static long answer(struct wf_source *s, struct wf_try *t)
 	return n == -EINTR ? -EAGAIN : n;
 }
 
-static weft_time limit(struct wf_source *s, struct wf_try *t)
-{
-	return t->deadline ? t->deadline
-			   : wf_descriptor_limit(s, t->want & WF_OUT);
-}
-
-/*
- * -ECANCELED: the caller has to see to that, outside of the source.  `until` is
- * the end of all waits of one call.
- */
+/* -ECANCELED: the caller has to see to that, outside of the source. */
 static long try_inside(struct wf_source *s, struct wf_try *t)
 {
 	/* Only of these what is known is all that the kernel would look at. */
@@ -56,10 +48,10 @@ static long try_inside(struct wf_source *s, struct wf_try *t)
 	int r;
 
 	for (; !once(s, t, first, &result); first = false) {
-		if (wf_descriptor_nonblock(s))
+		if (wf_known_nonblock(s->fd))
 			return answer(s, t);
 		if (!t->until)
-			t->until = limit(s, t);
+			t->until = wf_descriptor_limit(s, t->want & WF_OUT);
 		r = wf_source_wait(s, wf_self(), t->want, t->what, t->until);
 		if (r == -ETIMEDOUT)
 			return answer(s, t);

@@ -15,14 +15,13 @@
 struct wf_try {
 	/* Without blocking: a result, or -E...; -EAGAIN: it would block. */
 	long (*call)(struct wf_source *s, struct wf_try *t);
-	uint64_t want;      /* WF_IN or WF_OUT */
-	size_t expected;    /* of a stream: less means empty; 0: nothing */
-	weft_time until;    /* the end of all waits of the call, once known */
-	weft_time deadline; /* 0: the descriptor's own limit */
-	const char *what;   /* for those who look */
-	bool asks;          /* whatever is known */
-	bool no_wait;       /* the call itself says so */
-	bool partly;        /* done before: then any handler ends the rest */
+	uint64_t want;    /* WF_IN or WF_OUT */
+	size_t expected;  /* of a stream: less means empty; 0: nothing */
+	weft_time until;  /* of all its waits; 0: the descriptor's own limit */
+	const char *what; /* for those who look */
+	bool asks;        /* whatever is known */
+	bool no_wait;     /* the call itself says so */
+	bool partly;      /* done before: then any handler ends the rest */
 };
 
 /*
