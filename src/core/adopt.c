@@ -37,33 +37,31 @@ static void main_of_orphan(void *arrived)
 	wf_panic("an adopted thread has left its home twice");
 }
 
+void wf_adopt_carrier(struct wf_carrier *c)
+{
+	wf_carrier_begin(c);
+	c->loop.own_base = true;
+	atom_store_rlx(&c->lost, WF_TAKEN);
+}
+
 static void make_orphan(struct wf_adoption *a, char *scratch, size_t size)
 {
 	struct weft_fiber *loop = &a->carrier.loop;
 
-	atom_store_rlx(&loop->kind, WF_LOOP);
-	loop->own_base = true;
-	loop->life = &a->carrier.loop_life;
-	loop->carrier = &a->carrier;
+	wf_adopt_carrier(&a->carrier);
 	loop->ctx.base = wf_base_get();
-	atom_store_rlx(&a->carrier.lost, WF_TAKEN);
 	san_make(&loop->life->san, scratch, size);
 	wf_context_make(&loop->ctx, scratch + size, main_of_orphan);
 }
 
 /* --- the fiber --- */
 
-static void make_fiber(struct wf_adoption *a, struct weft_fiber *f)
+void wf_adopt_handle(struct weft_fiber *f, struct wf_life *life)
 {
-	void *bottom;
-	size_t size;
-
 	atom_store_rlx(&f->kind, WF_ADOPTED);
 	f->own_base = true;
 	f->checked = 0;
-	f->ctx.base = wf_base_get();
-	f->carrier = &a->carrier;
-	f->life = &a->life;
+	f->life = life;
 	f->deadline = WEFT_FOREVER;
 	f->shield = f->pins = 0;
 	atom_store_rlx(&f->due, WF_DUE_UNKNOWN);
@@ -73,6 +71,16 @@ static void make_fiber(struct wf_adoption *a, struct weft_fiber *f)
 	f->name = NULL;
 	atom_store_rlx(&f->cancel, 0);
 	atom_store_rlx(&f->joiner, WF_DETACHED);
+}
+
+static void make_fiber(struct wf_adoption *a, struct weft_fiber *f)
+{
+	void *bottom;
+	size_t size;
+
+	wf_adopt_handle(f, &a->life);
+	f->ctx.base = wf_base_get();
+	f->carrier = &a->carrier;
 	wf_thread_stack(&bottom, &size);
 	san_adopt(&a->life.san, bottom, size);
 	a->fiber = f;

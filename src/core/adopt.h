@@ -28,6 +28,13 @@ struct wf_adoption {
 };
 
 /*
+ * A carrier that never has a worker, for one fiber that has its own base; and
+ * the handle of such a fiber, whose base is the caller's to set.
+ */
+void wf_adopt_carrier(struct wf_carrier *c);
+void wf_adopt_handle(struct weft_fiber *f, struct wf_life *life);
+
+/*
  * Become a fiber of the runtime.  `scratch` is the orphan's stack, of 16 KiB at
  * least, to be kept until wf_adopt_end() has returned.
  *

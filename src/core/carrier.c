@@ -6,6 +6,15 @@
 
 #include "os/feature.h"
 
+void wf_carrier_begin(struct wf_carrier *c)
+{
+	atom_store_rlx(&c->loop.kind, WF_LOOP);
+	c->loop.life = &c->loop_life;
+	c->loop.carrier = c;
+	c->loop.deadline = WEFT_FOREVER;
+	c->budget = WF_BUDGET;
+}
+
 bool wf_carrier_take(struct wf_carrier *c)
 {
 	atom_store_rlx(&c->lost, WF_TRYING);

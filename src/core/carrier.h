@@ -57,6 +57,9 @@ struct wf_carrier {
 	struct wf_worker *worker; /* constant between two takeovers */
 };
 
+/* Zeroed memory becomes one that has not been given a worker. */
+void wf_carrier_begin(struct wf_carrier *c);
+
 /*
  * The worker while inside, NULL if it has been taken away.  An attempt to take
  * it that begins meanwhile fails: a worker that was ours at enter stays ours

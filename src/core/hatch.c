@@ -4,26 +4,11 @@
  */
 #include "core/hatch.h"
 
-#include <string.h>
-
-#include "core/join.h"
+#include "core/adopt.h"
 #include "core/sched.h"
 #include "core/self.h"
 #include "os/call.h"
 #include "os/futex.h"
-
-static void make_loop(struct wf_carrier *c)
-{
-	struct weft_fiber *loop = &c->loop;
-
-	atom_store_rlx(&loop->kind, WF_LOOP);
-	loop->own_base = true;
-	loop->life = &c->loop_life;
-	loop->carrier = c;
-	loop->deadline = WEFT_FOREVER;
-	c->budget = WF_BUDGET;
-	atom_store_rlx(&c->lost, WF_TAKEN);
-}
 
 /* --- the shell --- */
 
@@ -36,29 +21,7 @@ static _Noreturn void main_of_shell(void *arrived)
 		wf_call(exit, 0);
 }
 
-void wf_shell_make(struct wf_shell *s)
-{
-	make_loop(&s->carrier);
-}
-
 /* --- the fiber --- */
-
-void wf_hatch_fill(struct weft_fiber *f, struct wf_life *life)
-{
-	atom_store_rlx(&f->kind, WF_ADOPTED);
-	f->own_base = true;
-	f->checked = 0;
-	f->life = life;
-	f->deadline = WEFT_FOREVER;
-	f->shield = f->pins = 0;
-	atom_store_rlx(&f->due, WF_DUE_UNKNOWN);
-	f->pinned = NULL;
-	f->scope = NULL;
-	f->entry = NULL;
-	f->name = NULL;
-	atom_store_rlx(&f->cancel, 0);
-	atom_store_rlx(&f->joiner, WF_DETACHED);
-}
 
 void wf_hatch(struct wf_shell *shell, struct weft_fiber *f)
 {
@@ -87,7 +50,7 @@ static void wake(struct weft_fiber *f, struct wf_carrier *here)
 
 void wf_own_thread_lead(struct wf_own_thread *t, struct weft_fiber *f)
 {
-	make_loop(&t->carrier);
+	wf_adopt_carrier(&t->carrier);
 	t->fiber = f;
 	f->value = t;
 	wf_sched_leave(f, wake);

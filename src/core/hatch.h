@@ -21,25 +21,20 @@
 
 #define WF_SHELL_SIZE ((size_t)16 << 10)
 
+/* At the end of WF_SHELL_SIZE bytes, the rest of which is its stack. */
 struct wf_shell {
-	struct wf_carrier carrier; /* which has no worker */
+	struct wf_carrier carrier; /* which has no worker, see adopt.h */
 	_Atomic uint32_t kept;     /* the kernel's: see above */
 };
 
 _Static_assert(sizeof(struct wf_shell) <= WF_SHELL_SIZE / 4,
 	       "the rest of a shell is a stack");
 
-/* At the end of WF_SHELL_SIZE bytes that are zero: below it is its stack. */
-void wf_shell_make(struct wf_shell *s);
-
 /* Whether no thread is in it any more. */
 static inline bool shell_free(struct wf_shell *s)
 {
 	return atom_load_rlx(&s->kept) == 0;
 }
-
-/* Make `f` the handle of a fiber that has its own stack and base. */
-void wf_hatch_fill(struct weft_fiber *f, struct wf_life *life);
 
 /*
  * Become `f`, queued like any other; returns on a worker, and this kernel

@@ -136,12 +136,12 @@ __attribute__((constructor)) static void watch_forks(void)
 	pthread_atfork(NULL, NULL, wf_begin_forget);
 }
 
-/* What sits in a call that weft does not know is no mistake here. */
 static void run_handlers(void)
 {
 	wf_interrupted_by_signal();
 }
 
+/* What sits in a call that weft does not know is no mistake here. */
 static int start(void)
 {
 	struct weft_options options = {.stack_size = WF_STACK_MIN,

@@ -18,14 +18,6 @@
 #define KERNEL_NODEFER 0x40000000ul
 #define REAL_TIME      32
 
-/* As the kernel has it. */
-struct disposition {
-	void *handler;
-	unsigned long flags;
-	void *restorer;
-	uint64_t mask;
-};
-
 static pid_t process(void)
 {
 	return (pid_t)wf_call(getpid);
@@ -240,7 +232,7 @@ static void let_in_on(const stack_t *altstack, const siginfo_t *info)
 
 /* The mask is what it is meant to be while a handler runs. */
 static void handle(struct wf_identity *me, const siginfo_t *info,
-		   const struct disposition *d)
+		   const struct wf_kernel_action *d)
 {
 	uint64_t more = d->mask, old;
 
@@ -256,7 +248,7 @@ static void handle(struct wf_identity *me, const siginfo_t *info,
 
 static enum wf_taken deliver(struct wf_identity *me, const siginfo_t *info)
 {
-	struct disposition d = {0};
+	struct wf_kernel_action d = {0};
 	int signal = info->si_signo;
 
 	wf_call(rt_sigaction, signal, NULL, &d, sizeof d.mask);

@@ -21,6 +21,8 @@
 #ifndef WF_POSIX_DELIVERY_H
 #define WF_POSIX_DELIVERY_H
 
+#include <string.h>
+
 #include "posix/identity.h"
 
 #define WF_SIGNALS_MAX 64
@@ -30,8 +32,25 @@ static inline uint64_t signal_bit(int signal)
 	return UINT64_C(1) << (signal - 1);
 }
 
+/* What libc has in the beginning of its sets is all that the kernel knows. */
+static inline uint64_t signal_bits(const sigset_t *set)
+{
+	uint64_t bits;
+
+	memcpy(&bits, set, sizeof bits);
+	return bits;
+}
+
 /* Those that nobody can block. */
 #define WF_UNBLOCKABLE (signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+
+/* How the kernel has what is done about a signal. */
+struct wf_kernel_action {
+	void *handler;
+	unsigned long flags;
+	void *restorer;
+	uint64_t mask;
+};
 
 /*
  * `info` is what the handler is told; NULL: as pthread_kill() has it.

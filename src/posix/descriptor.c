@@ -18,6 +18,7 @@
 #include "posix/known.h"
 #include "posix/quiet.h"
 #include "posix/region.h"
+#include "posix/returned.h"
 
 /* --- what the kernel knows --- */
 
@@ -304,14 +305,6 @@ static int close_now(int fd)
 	return r;
 }
 
-static int result(long r)
-{
-	if (r >= 0)
-		return (int)r;
-	errno = (int)-r;
-	return -1;
-}
-
 /* To the program a descriptor of weft's is none. */
 WF_HOOK int close(int fd)
 {
@@ -320,9 +313,9 @@ WF_HOOK int close(int fd)
 		return libc(close)(fd);
 	}
 	if (wf_begin_owns(fd))
-		return result(-EBADF);
+		return (int)wf_returned(-EBADF);
 	wf_cancellation_point();
-	return result(close_now(fd));
+	return (int)wf_returned(close_now(fd));
 }
 
 /* The kernel has done it, or has not, without our help. */
@@ -347,7 +340,7 @@ static bool replaceable(int fd, int to, int flags)
 WF_HOOK int dup2(int fd, int to)
 {
 	if (wf_begin_owns(to))
-		return result(-EBUSY);
+		return (int)wf_returned(-EBUSY);
 	if (!replaceable(fd, to, 0))
 		return same_as(fd, to, libc(dup2)(fd, to));
 	wf_descriptor_drop(to);
@@ -357,7 +350,7 @@ WF_HOOK int dup2(int fd, int to)
 WF_HOOK int dup3(int fd, int to, int flags)
 {
 	if (wf_begin_owns(to))
-		return result(-EBUSY);
+		return (int)wf_returned(-EBUSY);
 	if (!replaceable(fd, to, flags))
 		return same_as(fd, to, libc(dup3)(fd, to, flags));
 	wf_descriptor_drop(to);

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 
 #include "base/check.h"
+#include "core/adopt.h"
 #include "core/hatch.h"
 #include "core/sched.h"
 #include "os/call.h"
@@ -22,8 +23,8 @@
 #include "posix/key.h"
 #include "posix/lot.h"
 #include "posix/quiet.h"
-#include "weft/fiber.h"
 #include "posix/variables.h"
+#include "weft/fiber.h"
 
 #define RSEQ_UNREGISTER   1
 #define RSEQ_LENGTH       32
@@ -93,7 +94,7 @@ static struct shell *shell_take(void)
 		return NULL;
 	/* Where its stack begins, so that both are in one page. */
 	s = (struct shell *)(memory + WF_SHELL_SIZE) - 1;
-	wf_shell_make(&s->shell);
+	wf_adopt_carrier(&s->shell.carrier);
 	return s;
 }
 
@@ -137,8 +138,9 @@ static WF_NOINLINE void run(struct wf_identity *me)
 /* Whoever ends in the middle of a call that blocks. */
 static void leave_regions(struct wf_identity *me)
 {
-	spin_lock(&me->signals);
+	/* First: a handler may want that lock. */
 	wf_signals_off();
+	spin_lock(&me->signals);
 	me->regions = 0;
 	spin_unlock(&me->signals);
 }
@@ -187,7 +189,7 @@ static struct wf_identity *add_warm(struct pool *p, struct wf_identity *id)
 }
 
 /* The one used last is taken first: those before many others rest for long. */
-static void rest_in_pool(struct wf_identity *id)
+void wf_identity_put(struct wf_identity *id)
 {
 	struct pool *p = &all.pools[id->fiber->class];
 
@@ -201,11 +203,6 @@ static void rest_in_pool(struct wf_identity *id)
 	id->next = p->cold;
 	p->cold = id;
 	spin_unlock(&all.lock);
-}
-
-void wf_identity_put(struct wf_identity *id)
-{
-	rest_in_pool(id);
 }
 
 /* Run by wf_arrive(), when the identity rests. */
@@ -223,7 +220,7 @@ static void end(struct weft_fiber *f, struct wf_carrier *here)
 		return;
 	}
 	atom_store_rlx(&id->state, WF_THREAD_GONE);
-	rest_in_pool(id);
+	wf_identity_put(id);
 }
 
 /* --- a kernel thread of its own --- */
@@ -443,7 +440,7 @@ static int identity_new(int class, struct wf_identity **made)
 	*made = place_on(wf_stack_take(NULL, class), class);
 	(*made)->fiber = f;
 	f->class = (uint8_t) class;
-	wf_hatch_fill(f, &(*made)->life);
+	wf_adopt_handle(f, &(*made)->life);
 	return 0;
 }
 

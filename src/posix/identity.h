@@ -97,6 +97,14 @@ static inline struct wf_identity *identity_of(struct weft_fiber *f)
 	return container_of(f->life, struct wf_identity, life);
 }
 
+/* Whether the present thread of the program has. */
+static inline bool identity_ended(struct wf_identity *id)
+{
+	uint32_t state = atom_load_rlx(&id->state);
+
+	return state == WF_THREAD_ENDED || state == WF_THREAD_GONE;
+}
+
 /* Whose fiber calls; NULL on a thread of the kernel. */
 static inline struct wf_identity *identity_self(void)
 {

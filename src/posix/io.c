@@ -530,8 +530,6 @@ WF_HOOK int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 
 /* --- as compiled with _FORTIFY_SOURCE --- */
 
-_Noreturn void __chk_fail(void);
-
 #define CHECK_ROOM(length, room)                                               \
 	do {                                                                   \
 		if ((length) > (room))                                         \

@@ -24,6 +24,12 @@ static void note(unsigned key, destructor d)
 		;
 }
 
+static void forget(unsigned key)
+{
+	if (key < PTHREAD_KEYS_MAX)
+		atom_store_rlx(&destructors[key], NULL);
+}
+
 WF_HOOK int pthread_key_create(pthread_key_t *key, destructor d)
 {
 	int r = libc(pthread_key_create)(key, d);
@@ -43,8 +49,7 @@ WF_HOOK int __pthread_key_create(pthread_key_t *key, destructor d)
 
 WF_HOOK int pthread_key_delete(pthread_key_t key)
 {
-	if (key < PTHREAD_KEYS_MAX)
-		atom_store_rlx(&destructors[key], NULL);
+	forget(key);
 	return libc(pthread_key_delete)(key);
 }
 
@@ -59,8 +64,7 @@ WF_HOOK int tss_create(tss_t *key, tss_dtor_t d)
 
 WF_HOOK void tss_delete(tss_t key)
 {
-	if (key < PTHREAD_KEYS_MAX)
-		atom_store_rlx(&destructors[key], NULL);
+	forget(key);
 	libc(tss_delete)(key);
 }
 

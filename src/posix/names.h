@@ -77,6 +77,9 @@ size_t __fread_unlocked_chk(void *to, size_t room, size_t size, size_t n,
 int __isoc99_vfscanf(FILE *f, const char *format, va_list args);
 int __isoc23_vfscanf(FILE *f, const char *format, va_list args);
 
+/* What the checks of _FORTIFY_SOURCE end in. */
+_Noreturn void __chk_fail(void);
+
 /* clang-format off */
 #define WF_THREAD_NAMES(X)                                                     \
 	X(pthread_create) X(pthread_join) X(pthread_detach) X(pthread_exit)    \

@@ -27,13 +27,9 @@ struct masked {
 
 static void mask_begin(struct masked *m, const sigset_t *set)
 {
-	uint64_t mask;
-
 	m->me = set ? identity_self() : NULL;
-	if (!m->me)
-		return;
-	memcpy(&mask, set, sizeof mask);
-	m->old = wf_signals_exchange(m->me, mask);
+	if (m->me)
+		m->old = wf_signals_exchange(m->me, signal_bits(set));
 }
 
 /* Whether a handler has run. */
@@ -86,15 +82,18 @@ static bool refused(nfds_t count)
 	       count > most.rlim_cur;
 }
 
+static weft_time after_msec(int limit)
+{
+	if (limit < 0)
+		return WEFT_FOREVER;
+	return limit == 0 ? 0 : weft_after(WEFT_MSEC(limit));
+}
+
 WF_HOOK int poll(struct pollfd *fds, nfds_t count, int limit)
 {
-	weft_time deadline;
-
 	if (!identity_hooked() || refused(count))
 		return libc(poll)(fds, count, limit);
-	deadline = limit < 0 ? WEFT_FOREVER : weft_after(WEFT_MSEC(limit));
-	return (int)wf_returned(
-		poll_until(fds, count, limit == 0 ? 0 : deadline));
+	return (int)wf_returned(poll_until(fds, count, after_msec(limit)));
 }
 
 WF_HOOK int ppoll(struct pollfd *fds, nfds_t count,
@@ -267,26 +266,11 @@ WF_HOOK int pselect(int count, fd_set *in, fd_set *out, fd_set *except,
 
 /* --- the program's own epoll, which is a descriptor like others --- */
 
-struct wait {
-	struct wf_try try;
-	struct epoll_event *events;
-	int count;
-};
-
-static long wait_once(struct wf_source *s, struct wf_try *try)
-{
-	struct wait *w = container_of(try, struct wait, try);
-	long n = wf_call(epoll_pwait, s->fd, w->events, w->count, 0, NULL, 0);
-
-	return n == 0 ? -EAGAIN : n;
-}
-
 /* What it watches may become ready again without an edge: so it is asked. */
 static int epoll_until(int fd, struct epoll_event *events, int count,
 		       weft_time deadline)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
-	struct wait w = {.events = events, .count = count};
 	struct wf_source *s;
 	long n;
 	int r;
@@ -296,9 +280,9 @@ static int epoll_until(int fd, struct epoll_event *events, int count,
 		r = wf_source_enter(fd, &s);
 		if (r < 0)
 			return r;
-		n = wait_once(s, &w.try);
+		n = wf_call(epoll_pwait, s->fd, events, count, 0, NULL, 0);
 		wf_source_leave(s);
-		if (n != -EAGAIN)
+		if (n != 0)
 			return (int)n;
 		if (deadline == 0 || wf_clock_now() >= deadline)
 			return 0;
@@ -318,13 +302,6 @@ static int epoll_masked(int fd, struct epoll_event *events, int count,
 	n = taken(&m) ? -EINTR : epoll_until(fd, events, count, deadline);
 	mask_end(&m);
 	return (int)wf_returned(n);
-}
-
-static weft_time after_msec(int limit)
-{
-	if (limit < 0)
-		return WEFT_FOREVER;
-	return limit == 0 ? 0 : weft_after(WEFT_MSEC(limit));
 }
 
 WF_HOOK int epoll_wait(int fd, struct epoll_event *events, int count, int limit)
@@ -355,8 +332,6 @@ WF_HOOK int epoll_pwait2(int fd, struct epoll_event *events, int count,
 }
 
 /* --- as compiled with _FORTIFY_SOURCE --- */
-
-_Noreturn void __chk_fail(void);
 
 WF_HOOK int __poll_chk(struct pollfd *fds, nfds_t count, int limit,
 		       size_t room);

@@ -196,7 +196,10 @@ WF_HOOK int pidfd_spawn(int *pidfd, const char *path,
 			const posix_spawnattr_t *attr, char *const argv[],
 			char *const envp[])
 {
-	int r = REGION(pidfd_spawn, pidfd, path, actions, attr, argv, envp);
+	int r;
+
+	wf_known_share();
+	r = REGION(pidfd_spawn, pidfd, path, actions, attr, argv, envp);
 
 	if (r == 0)
 		wf_descriptor_new(*pidfd, 0);
@@ -208,7 +211,10 @@ WF_HOOK int pidfd_spawnp(int *pidfd, const char *file,
 			 const posix_spawnattr_t *attr, char *const argv[],
 			 char *const envp[])
 {
-	int r = REGION(pidfd_spawnp, pidfd, file, actions, attr, argv, envp);
+	int r;
+
+	wf_known_share();
+	r = REGION(pidfd_spawnp, pidfd, file, actions, attr, argv, envp);
 
 	if (r == 0)
 		wf_descriptor_new(*pidfd, 0);
@@ -223,6 +229,7 @@ WF_HOOK int system(const char *command)
 
 WF_HOOK int wordexp(const char *text, wordexp_t *words, int flags)
 {
+	wf_known_share();
 	return REGION(wordexp, text, words, flags);
 }
 

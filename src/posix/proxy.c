@@ -31,13 +31,6 @@ struct search {
 	struct wf_identity *waits, *takes;
 };
 
-static bool lives(struct wf_identity *id)
-{
-	uint32_t state = atom_load_rlx(&id->state);
-
-	return state != WF_THREAD_ENDED && state != WF_THREAD_GONE;
-}
-
 static void look_at(struct weft_fiber *f, void *arg)
 {
 	struct search *s = arg;
@@ -46,7 +39,7 @@ static void look_at(struct weft_fiber *f, void *arg)
 	if (fiber_kind(f) != WF_ADOPTED)
 		return;
 	id = identity_of(f);
-	if (!lives(id))
+	if (identity_ended(id))
 		return;
 	spin_lock(&id->signals);
 	if (id->awaited_signals & s->bit)
@@ -175,7 +168,7 @@ void wf_proxy_watch(uint64_t mask)
 
 static void add_taken(struct weft_fiber *f, void *taken)
 {
-	if (fiber_kind(f) == WF_ADOPTED && lives(identity_of(f)))
+	if (fiber_kind(f) == WF_ADOPTED && !identity_ended(identity_of(f)))
 		*(uint64_t *)taken |= ~identity_of(f)->mask;
 }
 

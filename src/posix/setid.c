@@ -18,14 +18,6 @@ typedef void (*handler)(int, siginfo_t *, void *);
 
 static handler libcs;
 
-/* As the kernel has it. */
-struct action {
-	handler handler;
-	unsigned long flags;
-	void *restorer;
-	uint64_t mask;
-};
-
 static void handle(int signal, siginfo_t *info, void *context)
 {
 	struct wf_identity *me = identity_self();
@@ -41,13 +33,13 @@ static void handle(int signal, siginfo_t *info, void *context)
 
 void wf_setid_watch(void)
 {
-	struct action a;
+	struct wf_kernel_action a;
 
 	if (wf_call(rt_sigaction, SETID_SIGNAL, NULL, &a, sizeof a.mask) < 0 ||
-	    !a.handler || a.handler == handle)
+	    !a.handler || a.handler == (void *)handle)
 		return;
-	libcs = a.handler;
-	a.handler = handle;
+	libcs = (handler)a.handler;
+	a.handler = (void *)handle;
 	wf_call(rt_sigaction, SETID_SIGNAL, &a, NULL, sizeof a.mask);
 }
 

@@ -19,14 +19,6 @@
 #include "weft/io.h"
 #include "weft/time.h"
 
-static uint64_t bits_of(const sigset_t *set)
-{
-	uint64_t bits;
-
-	memcpy(&bits, set, sizeof bits);
-	return bits;
-}
-
 static void set_of(sigset_t *set, uint64_t bits)
 {
 	sigemptyset(set);
@@ -38,7 +30,7 @@ static void set_of(sigset_t *set, uint64_t bits)
 static int mask(struct wf_identity *me, int how, const sigset_t *set,
 		sigset_t *old)
 {
-	uint64_t before, bits = set ? bits_of(set) : 0;
+	uint64_t before, bits = set ? signal_bits(set) : 0;
 	int r = wf_signals_mask(me, how, set ? &bits : NULL, &before);
 
 	if (r == 0 && old)
@@ -90,20 +82,13 @@ static int send_to(struct wf_identity *to, int signal, const siginfo_t *info)
 	return r;
 }
 
-static bool has_ended(struct wf_identity *id)
-{
-	uint32_t state = atom_load_rlx(&id->state);
-
-	return state == WF_THREAD_ENDED || state == WF_THREAD_GONE;
-}
-
 WF_HOOK int pthread_kill(pthread_t thread, int signal)
 {
 	struct wf_identity *id = wf_identity_find(thread);
 
 	if (!id || atom_load_rlx(&id->promoted))
 		return libc(pthread_kill)(thread, signal);
-	return has_ended(id) ? 0 : -send_to(id, signal, NULL);
+	return identity_ended(id) ? 0 : -send_to(id, signal, NULL);
 }
 
 WF_HOOK int pthread_sigqueue(pthread_t thread, int signal,
@@ -117,7 +102,7 @@ WF_HOOK int pthread_sigqueue(pthread_t thread, int signal,
 	info.si_pid = (pid_t)wf_call(getpid);
 	info.si_uid = (uid_t)wf_call(getuid);
 	info.si_value = value;
-	return has_ended(id) ? 0 : -send_to(id, signal, &info);
+	return identity_ended(id) ? 0 : -send_to(id, signal, &info);
 }
 
 WF_HOOK int raise(int signal)
@@ -194,7 +179,7 @@ WF_HOOK int sigsuspend(const sigset_t *set)
 {
 	struct wf_identity *me = identity_hooked();
 
-	return me ? (int)wf_returned(suspend(me, bits_of(set)))
+	return me ? (int)wf_returned(suspend(me, signal_bits(set)))
 		  : libc(sigsuspend)(set);
 }
 
@@ -299,7 +284,7 @@ WF_HOOK int sigtimedwait(const sigset_t *set, siginfo_t *info,
 		return libc(sigtimedwait)(set, info, limit);
 	if (wf_deadline_in(limit, &deadline) < 0)
 		return (int)wf_returned(-EINVAL);
-	return (int)wf_returned(wait_for(me, bits_of(set), info, deadline));
+	return (int)wf_returned(wait_for(me, signal_bits(set), info, deadline));
 }
 
 WF_HOOK int sigwaitinfo(const sigset_t *set, siginfo_t *info)
@@ -315,7 +300,7 @@ WF_HOOK int sigwait(const sigset_t *set, int *signal)
 	if (!me)
 		return libc(sigwait)(set, signal);
 	do
-		r = wait_for(me, bits_of(set), NULL, WEFT_FOREVER);
+		r = wait_for(me, signal_bits(set), NULL, WEFT_FOREVER);
 	while (r == -EINTR);
 	if (r < 0)
 		return -r;

@@ -106,12 +106,9 @@ static uint64_t caller_mask(const struct wf_quiet *quiet)
 static uint64_t mask_of(const pthread_attr_t *attr, uint64_t inherited)
 {
 	sigset_t set;
-	uint64_t mask;
 
-	if (pthread_attr_getsigmask_np(attr, &set) != 0)
-		return inherited;
-	memcpy(&mask, &set, sizeof mask);
-	return mask;
+	return pthread_attr_getsigmask_np(attr, &set) == 0 ? signal_bits(&set)
+							   : inherited;
 }
 
 static void name_inherited(char *name)
@@ -414,13 +411,6 @@ WF_HOOK void pthread_exit(void *result)
 
 /* --- cancel --- */
 
-static bool ended(struct wf_identity *id)
-{
-	uint32_t state = atom_load_rlx(&id->state);
-
-	return state == WF_THREAD_ENDED || state == WF_THREAD_GONE;
-}
-
 static void *cancel_itself(void *arg)
 {
 	libc(pthread_cancel)(pthread_self());
@@ -475,7 +465,7 @@ WF_HOOK int pthread_cancel(pthread_t thread)
 
 	if (!id || atom_load_rlx(&id->promoted))
 		return cancel_thread(thread);
-	if (ended(id))
+	if (identity_ended(id))
 		return 0;
 	quiet_begin(&quiet);
 	r = make_signal_known();

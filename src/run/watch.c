@@ -146,12 +146,8 @@ static struct thread *thread_new(bool own)
 		return NULL;
 	memset(t, 0, sizeof *t);
 	t->own = own;
-	atom_store_rlx(&t->carrier.loop.kind, WF_LOOP);
-	t->carrier.loop.life = &t->carrier.loop_life;
-	t->carrier.loop.carrier = &t->carrier;
-	t->carrier.loop.deadline = WEFT_FOREVER;
+	wf_carrier_begin(&t->carrier);
 	t->carrier.fence = !wf_feature(WF_MEMBARRIER);
-	t->carrier.budget = WF_BUDGET;
 	spin_lock(&lock);
 	list_push(&threads, &t->link);
 	spin_unlock(&lock);
