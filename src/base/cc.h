@@ -15,11 +15,17 @@
 #define WF_COLD         __attribute__((noinline, cold))
 #define WF_ALIGNED(n)   __attribute__((aligned(n)))
 #define WF_PRINTF(f, a) __attribute__((format(printf, f, a)))
-#define wf_prefetch(p)  __builtin_prefetch(p, 1, 3)
 #define array_count(a)  (sizeof(a) / sizeof((a)[0]))
 
 /* What two CPUs should not write side by side. */
 #define WF_CACHE_LINE 64
+
+/* A loop of nothing else seems to do nothing to gcc, which removes it. */
+static inline void wf_prefetch(const void *p)
+{
+	__builtin_prefetch(p, 1, 3);
+	__asm__ volatile("");
+}
 
 /* The struct which has `member` at `ptr`; type-checked, unlike a bare cast. */
 #define container_of(ptr, type, member)                                        \

@@ -53,6 +53,9 @@
 #define SAN_REAL_LOCALS
 #endif
 
+/* For functions that look at what others write, for a guess. */
+#define SAN_RACE __attribute__((no_sanitize("thread")))
+
 struct wf_san {
 #if defined(WF_ASAN)
 	void *fake;         /* ASan's fake stack while the context is away */

@@ -107,8 +107,13 @@ static inline bool runq_waiting(struct wf_runq *q)
 /* Fetch what the switch after the next one will need first. */
 static inline void runq_prefetch(struct wf_runq *q)
 {
-	if (q->woken.head)
-		fiber_prefetch(fiber_of(q->woken.head), 4);
+	struct wf_link *head = q->woken.head;
+
+	if (!head)
+		return;
+	if (head->next)
+		wf_prefetch(fiber_of(head->next));
+	fiber_prefetch(fiber_of(head), 4);
 }
 
 /* NULL if there is none. */

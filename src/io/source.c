@@ -180,6 +180,12 @@ static int classify(struct wf_source *s, int fd)
 
 /* --- waking --- */
 
+/* What most wait by; together, as an event looks at both. */
+struct single {
+	struct wf_node node;
+	struct wf_wait wait;
+};
+
 /* Claim up to WF_WAKES of those who want it; false if there may be more. */
 static bool collect(struct wf_source *s, uint64_t what, struct wf_wakes *wakes)
 {
@@ -203,7 +209,7 @@ static bool collect(struct wf_source *s, uint64_t what, struct wf_wakes *wakes)
 }
 
 /* what == 0: everybody. */
-static void wake(struct wf_source *s, uint64_t what, struct wf_carrier *here)
+static void wake(struct wf_source *s, uint64_t what)
 {
 	struct wf_wakes wakes;
 	bool all;
@@ -211,7 +217,7 @@ static void wake(struct wf_source *s, uint64_t what, struct wf_carrier *here)
 	wakes_begin(&wakes);
 	do {
 		all = collect(s, what, &wakes);
-		wf_wakes_fire(&wakes, here);
+		wf_wakes_fire(&wakes, NULL);
 	} while (!all);
 }
 
@@ -286,7 +292,7 @@ static int leave(struct wf_source *s)
 	uint64_t use = atom_sub_ar(&s->use, 1);
 
 	if (unlikely(use == CLOSING + 2))
-		wake(s, LEFT, NULL); /* somebody may wait to be the last */
+		wake(s, LEFT); /* somebody may wait to be the last */
 	return unlikely(use == CLOSING + 1) ? finish(s) : 0;
 }
 
@@ -301,7 +307,7 @@ static bool close_to_others(struct wf_source *s, bool keep_open)
 	if (atom_or_ar(&s->use, CLOSING) & CLOSING)
 		return false;
 	s->keep_open = keep_open;
-	wake(s, 0, NULL);
+	wake(s, 0);
 	return true;
 }
 
@@ -436,13 +442,15 @@ static uint64_t bits_of(uint32_t events)
 	return bits;
 }
 
-void wf_source_event(uint64_t data, uint32_t events, struct wf_carrier *here)
+void wf_source_event(uint64_t data, uint32_t events, struct wf_wakes *wakes,
+		     struct wf_carrier *here)
 {
 	struct wf_source *s = slot((uint32_t)data);
 	uint64_t bits = bits_of(events);
 
 	if (set_ready(s, bits, data >> 32, false))
-		wake(s, bits, here);
+		while (!collect(s, bits, wakes))
+			wf_wakes_fire(wakes, here);
 }
 
 void wf_source_prefetch(uint64_t data)
@@ -450,10 +458,22 @@ void wf_source_prefetch(uint64_t data)
 	wf_prefetch(slot((uint32_t)data));
 }
 
+/* Without the lock: what it finds may be outdated, and is only fetched. */
+SAN_RACE void wf_source_prefetch_waiter(uint64_t data)
+{
+	struct wf_list *waiters = &slot((uint32_t)data)->waiters;
+	char *first = *(void *volatile *)&waiters->head;
+
+	if (!first)
+		return;
+	wf_prefetch(first);
+	wf_prefetch(first + sizeof(struct single) - 1);
+}
+
 void wf_source_nudge(struct wf_source *s, uint64_t want)
 {
 	set_ready(s, want, 0, true);
-	wake(s, want, NULL);
+	wake(s, want);
 }
 
 /* --- clearing --- */
@@ -535,11 +555,14 @@ bool wf_source_link(struct wf_source *s, struct wf_node *node, uint64_t seen)
 	return linked;
 }
 
-void wf_source_unlink(struct wf_source *s, struct wf_node *node)
+bool wf_source_unlink(struct wf_source *s, struct wf_node *node)
 {
+	bool linked;
+
 	spin_lock(&s->lock);
-	list_remove(&s->waiters, &node->link);
+	linked = list_remove(&s->waiters, &node->link);
 	spin_unlock(&s->lock);
+	return linked;
 }
 
 /* 0: linked; 1: it is ready; or an error. */
@@ -567,19 +590,20 @@ static int arm_and_link(struct wf_source *s, struct wf_node *node,
 static int wait_inside(struct wf_source *s, struct weft_fiber *me,
 		       uint64_t want, const char *what, weft_time deadline)
 {
-	struct wf_wait wait;
-	struct wf_node node = {.wait = &wait,
-			       .want = (uint32_t)source_enders(want)};
+	struct single w;
 	int r;
 
-	wait_begin(&wait, me, what, (uintptr_t)s->fd);
-	wait.inside = fiber_kind(me) == WF_THREAD;
-	r = arm_and_link(s, &node, want);
+	wait_begin(&w.wait, me, what, (uintptr_t)s->fd);
+	w.wait.inside = fiber_kind(me) == WF_THREAD;
+	w.wait.alone = !w.wait.inside;
+	w.node = (struct wf_node){.wait = &w.wait,
+				  .want = (uint32_t)source_enders(want)};
+	r = arm_and_link(s, &w.node, want);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = wf_wait_sleep(&wait, wait_deadline(me, deadline), false);
-	if (r < 0)
-		wf_source_unlink(s, &node);
+	r = wf_wait_sleep(&w.wait, wait_deadline(me, deadline), false);
+	if (r < 0 && !wf_source_unlink(s, &w.node) && w.wait.alone)
+		r = wf_wait_sleep(&w.wait, WEFT_FOREVER, true);
 	return source_closing(s) ? -EBADF : r < 0 ? r : 0;
 }
 

@@ -165,14 +165,21 @@ void wf_source_nudge(struct wf_source *s, uint64_t want);
 int wf_source_close(struct wf_source *s);
 int wf_source_forget(struct wf_source *s);
 
-/* Worker's loop: epoll has reported, or will be looked at soon. */
+/*
+ * Worker's loop.  epoll has reported: collect who waits for that, firing those
+ * collected when there is no more room; the caller fires the rest.  Before
+ * that, fetch the source, and when that has come, the one who waits.
+ */
+void wf_source_event(uint64_t data, uint32_t events, struct wf_wakes *wakes,
+		     struct wf_carrier *here);
 void wf_source_prefetch(uint64_t data);
-void wf_source_event(uint64_t data, uint32_t events, struct wf_carrier *here);
+void wf_source_prefetch_waiter(uint64_t data);
 
 /* For waits on several sources at a time, see poll.c. */
 int wf_source_arm(struct wf_source *s);
 bool wf_source_link(struct wf_source *s, struct wf_node *node, uint64_t seen);
-void wf_source_unlink(struct wf_source *s, struct wf_node *node);
+/* False: it was not linked, or somebody has claimed and unlinked it. */
+bool wf_source_unlink(struct wf_source *s, struct wf_node *node);
 
 #define WF_CLOSING (UINT64_C(1) << 32) /* in `use` */
 
