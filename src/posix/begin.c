@@ -10,6 +10,7 @@
 
 #include "base/atom.h"
 #include "base/check.h"
+#include "base/number.h"
 #include "base/spin.h"
 #include "core/worker.h"
 #include "os/stack.h"
@@ -79,28 +80,17 @@ size_t wf_begin_stack(void)
 	return stack_most;
 }
 
-/* Zero is no answer to a size. */
-static size_t size_in(const char *text)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10), unit = 1;
-
-	if (*end == 'K' || *end == 'k')
-		unit = 1ul << 10, end++;
-	else if (*end == 'M' || *end == 'm')
-		unit = 1ul << 20, end++;
-	return *end || n > WF_STACK_MAX / unit ? 0 : n * unit;
-}
-
 static int read_stack(void)
 {
 	const char *text = getenv("WEFT_STACK");
+	unsigned long most;
 
 	if (!text || !*text)
 		return 0;
-	stack_most = size_in(text);
-	if (stack_most >= WF_STACK_MIN)
+	if (number_read(text, true, WF_STACK_MIN, WF_STACK_MAX, &most)) {
+		stack_most = most;
 		return 0;
+	}
 	wf_say("WEFT_STACK=%s: not a size from 16K to 64M", text);
 	return -EINVAL;
 }

@@ -6,7 +6,6 @@
  * signals and exit status are the program's own.  An ordinary program of libc,
  * of which nothing is in the library.
  */
-#include <ctype.h>
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
@@ -16,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "os/stack.h"
 #include "posix/command.h"
 #include "posix/preload.h"
@@ -126,23 +126,6 @@ static _Noreturn void said(void)
 	exit(0);
 }
 
-/* A number in min..max; behind it K or M if `sizes`. */
-static bool is_number(const char *text, bool sizes, unsigned long min,
-		      unsigned long max)
-{
-	char *end;
-	unsigned long n, unit = 1;
-
-	if (!isdigit((unsigned char)*text))
-		return false;
-	n = strtoul(text, &end, 10);
-	if (sizes && (*end == 'K' || *end == 'k'))
-		unit = 1ul << 10, end++;
-	else if (sizes && (*end == 'M' || *end == 'm'))
-		unit = 1ul << 20, end++;
-	return !*end && n <= max / unit && n * unit >= min;
-}
-
 static void set(const char *variable, const char *value)
 {
 	if (setenv(variable, value, true) < 0)
@@ -151,7 +134,9 @@ static void set(const char *variable, const char *value)
 
 static void set_workers(const char *text)
 {
-	if (!is_number(text, false, 1, WORKERS_MAX))
+	unsigned long n;
+
+	if (!number_read(text, false, 1, WORKERS_MAX, &n))
 		errx(WF_COMMAND_FAILED,
 		     "--workers %s: not a number from 1 to %d", text,
 		     WORKERS_MAX);
@@ -160,7 +145,9 @@ static void set_workers(const char *text)
 
 static void set_stack(const char *text)
 {
-	if (!is_number(text, true, WF_STACK_MIN, WF_STACK_MAX))
+	unsigned long n;
+
+	if (!number_read(text, true, WF_STACK_MIN, WF_STACK_MAX, &n))
 		errx(WF_COMMAND_FAILED,
 		     "--stack %s: not a size from 16K to 64M", text);
 	set("WEFT_STACK", text);

@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/source.h"
 #include "os/call.h"
 #include "os/clock.h"
 #include "posix/deadline.h"
 #include "posix/delivery.h"
 #include "posix/interrupt.h"
 #include "posix/region.h"
-#include "posix/try.h"
+#include "posix/returned.h"
 #include "weft/io.h"
 
 /* --- a mask for the time of a call --- */

@@ -4,7 +4,6 @@
  */
 #include "run/runtime.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
@@ -12,6 +11,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/number.h"
 #include "core/gate.h"
 #include "core/mark.h"
 #include "core/sched.h"
@@ -54,27 +54,6 @@ static int bad_variable(const char *name, const char *text, const char *wanted)
 	return -EINVAL;
 }
 
-/* A number in 0..max, with K or M behind it if `sizes`. */
-static bool parse(const char *text, bool sizes, unsigned long max,
-		  unsigned long *value)
-{
-	char *end;
-	unsigned long n, unit = 1;
-
-	if (!isdigit((unsigned char)*text))
-		return false;
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (sizes && (*end == 'K' || *end == 'k'))
-		unit = 1ul << 10, end++;
-	else if (sizes && (*end == 'M' || *end == 'm'))
-		unit = 1ul << 20, end++;
-	if (errno || *end || n > max / unit)
-		return false;
-	*value = n * unit;
-	return true;
-}
-
 /* 1 and *value if the variable is there, 0 if not, -EINVAL. */
 static int variable(const char *name, bool sizes, unsigned long min,
 		    unsigned long max, unsigned long *value)
@@ -83,7 +62,7 @@ static int variable(const char *name, bool sizes, unsigned long min,
 
 	if (!text || !*text)
 		return 0;
-	if (parse(text, sizes, max, value) && *value >= min)
+	if (number_read(text, sizes, min, max, value))
 		return 1;
 	return bad_variable(name, text,
 			    sizes ? "a size from 16K to 64M"

@@ -24,7 +24,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 # the same level and do not know each other.
 HOUSE = [
     {"arch": "arch context"},
-    {"base": "cc atom check list rng spin sanitize"},
+    {"base": "cc atom check list rng number spin sanitize"},
     {"os": "call feature clock futex cpu thread guard valgrind stack poll peek"},
     {"core": "self fiber kin timer mark life gate carrier runq inject inbox idle worker"
              " park join sched waiter adopt hatch wait select sleep ticker local spawn"

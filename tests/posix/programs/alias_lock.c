@@ -97,16 +97,6 @@ static void owner_dies(void)
 	SEE_ERROR(old___pthread_mutex_destroy(&robust));
 }
 
-static void all(void *(*run)(void *), int count)
-{
-	pthread_t threads[10];
-
-	for (intptr_t i = 0; i < count; i++)
-		threads[i] = start(run, (void *)(i % 2));
-	for (int i = 0; i < count; i++)
-		join(threads[i]);
-}
-
 int main(void)
 {
 	SEE_ERROR(old___pthread_mutex_init(&lock, NULL));

@@ -49,16 +49,6 @@ static void *plays(void *arg)
 	return NULL;
 }
 
-static void all(void *(*run)(void *), int count)
-{
-	pthread_t threads[10];
-
-	for (intptr_t i = 0; i < count; i++)
-		threads[i] = start(run, (void *)(i % 2));
-	for (int i = 0; i < count; i++)
-		join(threads[i]);
-}
-
 int main(void)
 {
 	MUST(old___pthread_key_create(&key, destroy));

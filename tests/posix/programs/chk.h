@@ -10,6 +10,8 @@
 #error "to be compiled with optimisation and -D_FORTIFY_SOURCE=2"
 #endif
 
+#include <stddef.h>
+
 #ifdef __clang__
 #include <poll.h>
 #include <stdio.h>
@@ -44,5 +46,12 @@ size_t __fread_unlocked_chk(void *, size_t, size_t, size_t, FILE *);
 #define fread_unlocked(to, size, n, file)                                      \
 	__fread_unlocked_chk(to, sizeof(to), size, n, file)
 #endif
+
+/* A number that the compiler does not know, so that it has to be checked. */
+__attribute__((unused)) static size_t unknown(size_t n)
+{
+	__asm__("" : "+r"(n));
+	return n;
+}
 
 #endif

@@ -12,13 +12,6 @@
 
 #include "chk.h"
 
-/* A number that the compiler does not know, so that it has to be checked. */
-static size_t unknown(size_t n)
-{
-	__asm__("" : "+r"(n));
-	return n;
-}
-
 static void *reading(void *arg)
 {
 	struct later later;

@@ -123,13 +123,6 @@ static void *ends(void *arg)
 	return arg;
 }
 
-static void *closes(void *arg)
-{
-	linger();
-	MUST_ERRNO(close(*(int *)arg));
-	return NULL;
-}
-
 /* Closing with something unread is a reset, at both kinds. */
 static void reset(void (*pair)(int[2]))
 {

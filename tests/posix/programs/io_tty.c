@@ -125,13 +125,6 @@ static void *much(void *arg)
 	return arg;
 }
 
-static void *closes(void *arg)
-{
-	linger();
-	MUST_ERRNO(close(*(int *)arg));
-	return NULL;
-}
-
 static void *hangs_up(void *arg)
 {
 	char byte;

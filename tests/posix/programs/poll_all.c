@@ -232,14 +232,6 @@ static void *many(void *arg)
 	return arg;
 }
 
-static __thread int handled;
-
-static void on_signal(int number)
-{
-	(void)number;
-	handled++;
-}
-
 /* Pending and blocked, and let in for the time of the wait. */
 static void *masks(void *arg)
 {

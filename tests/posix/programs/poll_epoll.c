@@ -227,14 +227,6 @@ static void *several_threads(void *arg)
 	return arg;
 }
 
-static __thread int handled;
-
-static void on_signal(int number)
-{
-	(void)number;
-	handled++;
-}
-
 static void *masks(void *arg)
 {
 	struct epoll_event event;

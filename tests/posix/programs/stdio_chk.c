@@ -11,13 +11,6 @@
 /* For gets() there is no header any more. */
 char *__gets_chk(char *line, size_t room);
 
-/* A number that the compiler does not know, so that it has to be checked. */
-static size_t unknown(size_t n)
-{
-	__asm__("" : "+r"(n));
-	return n;
-}
-
 static void *reading(void *arg)
 {
 	struct later later;

@@ -171,4 +171,21 @@ __attribute__((unused)) static void write_later(struct later *later, int fd,
 	later->thread = start(write_after_a_while, later);
 }
 
+/* A thread: close the descriptor, perhaps of somebody who waits there. */
+__attribute__((unused)) static void *closes(void *arg)
+{
+	linger();
+	MUST_ERRNO(close(*(int *)arg));
+	return NULL;
+}
+
+/* A handler: how often it has run in this thread. */
+__attribute__((unused)) static __thread int handled;
+
+__attribute__((unused)) static void on_signal(int number)
+{
+	(void)number;
+	handled++;
+}
+
 #endif
