@@ -134,7 +134,7 @@ static void reset(void (*pair)(int[2]))
 	SEE_COUNT(write(fd[0], "unread", 6));
 	struct pollfd arrived = {.fd = fd[1], .events = POLLIN};
 	SEE_COUNT(poll(&arrived, 1, -1));
-	other = start(closes, &fd[1]);
+	other = start(closes_fd, &fd[1]);
 	SEE_COUNT(read(fd[0], &byte, 1));
 	SEE_COUNT(read(fd[0], &byte, 1));
 	SEE_COUNT(write(fd[0], "x", 1));
@@ -157,7 +157,7 @@ static void *write_is_cut(void *arg)
 	int fd[2];
 
 	unix_pair(fd);
-	other = start(closes, &fd[1]);
+	other = start(closes_fd, &fd[1]);
 	ssize_t n = write(fd[0], much, MUCH);
 	see("a part: %d", n > 0 && n < MUCH);
 	join(other);

@@ -131,12 +131,12 @@ static void *hangs_up(void *arg)
 	int fd[2];
 
 	open_pair(fd);
-	pthread_t other = start(closes, &fd[1]);
+	pthread_t other = start(closes_fd, &fd[1]);
 	SEE_COUNT(read(fd[0], &byte, 1));
 	join(other);
 	MUST_ERRNO(close(fd[0]));
 	open_pair(fd);
-	other = start(closes, &fd[0]);
+	other = start(closes_fd, &fd[0]);
 	/* EIO, but 0 for who comes when it has happened. */
 	see("bytes: %d", read(fd[1], &byte, 1) == 1);
 	join(other);

@@ -3,6 +3,7 @@
  * poll_epoll.c - the program's own epoll: level, edge and once, nested, from
  * several threads, changed while somebody waits.
  */
+#include "prod.h"
 #include "wire.h"
 
 #include <poll.h>
@@ -239,12 +240,12 @@ static void *masks(void *arg)
 	MUST(pthread_sigmask(SIG_BLOCK, &usr1, NULL));
 	MUST(pthread_kill(pthread_self(), SIGUSR1));
 	SEE_COUNT(epoll_pwait(epoll, &event, 1, 0, &usr1));
-	see("handled: %d", handled);
+	see("handled: %d", (int)handled_here);
 	SEE_COUNT(epoll_pwait(epoll, &event, 1, -1, &none));
-	see("handled: %d", handled);
+	see("handled: %d", (int)handled_here);
 	MUST(pthread_kill(pthread_self(), SIGUSR1));
 	SEE_COUNT(epoll_pwait2(epoll, &event, 1, NULL, &none));
-	see("handled: %d", handled);
+	see("handled: %d", (int)handled_here);
 	MUST(pthread_sigmask(SIG_UNBLOCK, &usr1, NULL));
 	MUST_ERRNO(close(epoll));
 	return arg;
@@ -252,10 +253,7 @@ static void *masks(void *arg)
 
 int main(void)
 {
-	struct sigaction action = {.sa_handler = on_signal,
-				   .sa_flags = SA_RESTART};
-
-	MUST_ERRNO(sigaction(SIGUSR1, &action, NULL));
+	handle(SIGUSR1, count_signal, SA_RESTART);
 	IN_THREAD(kinds);
 	IN_MAIN(kinds);
 	IN_THREAD(mistakes);

@@ -172,20 +172,11 @@ __attribute__((unused)) static void write_later(struct later *later, int fd,
 }
 
 /* A thread: close the descriptor, perhaps of somebody who waits there. */
-__attribute__((unused)) static void *closes(void *arg)
+__attribute__((unused)) static void *closes_fd(void *arg)
 {
 	linger();
 	MUST_ERRNO(close(*(int *)arg));
 	return NULL;
-}
-
-/* A handler: how often it has run in this thread. */
-__attribute__((unused)) static __thread int handled;
-
-__attribute__((unused)) static void on_signal(int number)
-{
-	(void)number;
-	handled++;
 }
 
 #endif
