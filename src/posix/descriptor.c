@@ -14,6 +14,7 @@
 #include "os/call.h"
 #include "os/clock.h"
 #include "posix/begin.h"
+#include "posix/identity.h"
 #include "posix/interrupt.h"
 #include "posix/known.h"
 #include "posix/quiet.h"
@@ -150,6 +151,37 @@ WF_HOOK int dup(int fd)
 
 /* --- opening: a FIFO waits for its other end, a file for its disk --- */
 
+/* To which the watchdog sees; of nothing there, something may be made. */
+static bool only_disk(int dir, const char *path)
+{
+	struct stat st;
+
+	return wf_call(newfstatat, dir, path, &st, 0) < 0 ||
+	       S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
+}
+
+/* The same of a stream's descriptor, to which closing it may still write. */
+static bool only_disk_behind(int fd)
+{
+	struct stat st;
+
+	return wf_call(fstat, fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* A region costs four system calls, and most of what is opened is a file. */
+#define REGION_UNLESS(short, name, ...)                                        \
+	__extension__({                                                        \
+		__typeof__(libc(name)(__VA_ARGS__)) opened_;                   \
+                                                                               \
+		if (identity_hooked() && (short)) {                            \
+			wf_cancellation_point();                               \
+			opened_ = libc(name)(__VA_ARGS__);                     \
+		} else {                                                       \
+			opened_ = REGION(name, __VA_ARGS__);                   \
+		}                                                              \
+		opened_;                                                       \
+	})
+
 #define MODE(flags, last)                                                      \
 	__extension__({                                                        \
 		mode_t mode_ = 0;                                              \
@@ -164,7 +196,10 @@ WF_HOOK int dup(int fd)
 
 static int opened(int dir, const char *path, int flags, mode_t mode)
 {
-	return wf_descriptor_new(REGION(openat, dir, path, flags, mode), flags);
+	int fd = REGION_UNLESS(only_disk(dir, path), openat, dir, path, flags,
+			       mode);
+
+	return wf_descriptor_new(fd, flags);
 }
 
 WF_HOOK int open(const char *path, int flags, ...)
@@ -425,20 +460,23 @@ static FILE *made(FILE *f)
 
 WF_HOOK FILE *fopen(const char *path, const char *mode)
 {
-	return made(REGION(fopen, path, mode));
+	return made(
+		REGION_UNLESS(only_disk(AT_FDCWD, path), fopen, path, mode));
 }
 
 WF_HOOK FILE *fopen64(const char *path, const char *mode)
 {
-	return made(REGION(fopen64, path, mode));
+	return made(
+		REGION_UNLESS(only_disk(AT_FDCWD, path), fopen64, path, mode));
 }
 
-static void drop_stream(FILE *f)
+static int drop_stream(FILE *f)
 {
 	int fd = fileno(f);
 
 	if (fd >= 0)
 		wf_descriptor_drop(fd);
+	return fd;
 }
 
 WF_HOOK FILE *freopen(const char *path, const char *mode, FILE *f)
@@ -455,13 +493,14 @@ WF_HOOK FILE *freopen64(const char *path, const char *mode, FILE *f)
 
 WF_HOOK int fclose(FILE *f)
 {
-	drop_stream(f);
-	return REGION(fclose, f);
+	int fd = drop_stream(f);
+
+	return REGION_UNLESS(only_disk_behind(fd), fclose, f);
 }
 
 WF_HOOK DIR *opendir(const char *path)
 {
-	DIR *dir = REGION(opendir, path);
+	DIR *dir = REGION_UNLESS(true, opendir, path);
 
 	if (dir)
 		wf_descriptor_new(dirfd(dir), 0);
