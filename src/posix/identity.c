@@ -21,6 +21,7 @@
 #include "os/stack.h"
 #include "os/thread.h"
 #include "posix/key.h"
+#include "posix/loader.h"
 #include "posix/lot.h"
 #include "posix/quiet.h"
 #include "posix/variables.h"
@@ -237,8 +238,11 @@ static void *main_of_own_thread(void *arg)
 /* From here on the caller is a thread to itself and to all hooks. */
 static void take_possession(struct wf_identity *me)
 {
+	uint32_t number = (uint32_t)wf_thread_id();
+
 	wf_call(set_robust_list, me->robust_list, ROBUST_LENGTH);
-	atom_store_rlx(libc_tid(me->thread), (uint32_t)wf_thread_id());
+	wf_loader_pass(me->id, number);
+	atom_store_rlx(libc_tid(me->thread), number);
 	/* Whoever sends it a signal from now on sends it to the kernel. */
 	spin_lock(&me->signals);
 	atom_store_rlx(&me->promoted, true);

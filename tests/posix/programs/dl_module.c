@@ -2,7 +2,8 @@
 /*
  * dl_module.c - a library to load, whose constructor takes its time.  Variables
  * of each thread are of one model, which is MODEL: initial-exec ones lie beside
- * the program's, and so have to be small.
+ * the program's, and so have to be small.  With SETS_ITS_CPUS it asks for what
+ * only the kernel can keep of a thread, while the loader's locks are held.
  */
 #include "see.h"
 
@@ -28,6 +29,11 @@ __attribute__((constructor)) static void construct(void)
 	constructed += join(start(answers, NULL)) == (void *)1;
 	linger();
 	constructed_by = pthread_self();
+#ifdef SETS_ITS_CPUS
+	cpu_set_t cpus;
+	MUST(pthread_getaffinity_np(pthread_self(), sizeof cpus, &cpus));
+	MUST(pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus));
+#endif
 }
 
 __attribute__((destructor)) static void destroy(void)
