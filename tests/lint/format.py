@@ -28,11 +28,13 @@ def formatter():
 
 
 def tracked():
-    said = subprocess.run(["git", "-C", str(TOP), "ls-files", "*.c", "*.h"],
-                          text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL)
-    files = [TOP / name for name in said.stdout.split()]
-    if not files:  # an archive of the sources, not a checkout
+    files = []
+    if shutil.which("git"):
+        said = subprocess.run(
+            ["git", "-C", str(TOP), "ls-files", "*.c", "*.h"], text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        files = [TOP / name for name in said.stdout.split()]
+    if not files:  # no git, or an archive of the sources and no checkout
         files = [f for d in ("arch", "include", "src", "tests", "examples")
                  for f in (TOP / d).rglob("*.[ch]")]
     return [f for f in files if f.exists()]
