@@ -102,6 +102,20 @@ need_demo() {
 	need curl -- has curl
 }
 
+refuse() {
+	echo "please install (Debian's names):$missing" >&2
+	exit 1
+}
+
+# Both in one, so that sudo asks once.
+update_and_install() {
+	# Neither expands here, and the names are meant to be split.
+	# shellcheck disable=SC2016,SC2086
+	$sudo sh -c 'apt-get -qq update
+		DEBIAN_FRONTEND=noninteractive exec apt-get -qq -y install \
+			--no-install-recommends "$@"' sh $missing
+}
+
 install() {
 	sudo=
 	if [ "$(id -u)" != 0 ]; then
@@ -109,15 +123,17 @@ install() {
 	fi
 	if [ "${WEFT_INSTALL:-1}" = 0 ] || ! has apt-get ||
 		{ [ -n "$sudo" ] && ! has sudo; }; then
-		echo "please install (Debian's names):$missing" >&2
-		exit 1
+		refuse
 	fi
 	echo "going to install with apt-get:$missing" >&2
-	$sudo apt-get -qq update >&2
-	# The names are meant to be split.
-	# shellcheck disable=SC2086
-	$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install \
-		--no-install-recommends $missing >&2 || exit 1
+	log=$(mktemp) || exit 1
+	trap 'rm -f "$log"' EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	if ! update_and_install >"$log" 2>&1; then
+		tail -n 10 "$log" >&2
+		refuse
+	fi
 }
 
 for what in "$@"; do
