@@ -13,10 +13,10 @@
 #include <weft.h>
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct fanout {
 	unsigned long limit, timeout_ms;
@@ -118,25 +118,39 @@ static int ask_all(void *fanout)
 	return err < 0 ? err : waiting;
 }
 
+static int usage(FILE *out, int status)
+{
+	fputs("usage: fanout [-j AT A TIME] [-t MILLISECONDS] QUESTION "
+	      "ADDRESS...\n"
+	      "AT A TIME: 1 to 65536, by default 4\n"
+	      "MILLISECONDS: for all of it, up to a day, by default 5000\n",
+	      out);
+	return status;
+}
+
+/* More than `max`, or no number: false. */
+static bool number(const char *text, unsigned long max, unsigned long *n)
+{
+	char rest;
+
+	return sscanf(text, "%lu%c", n, &rest) == 1 && *n <= max;
+}
+
 int main(int argc, char **argv)
 {
+	static const struct option names[] = {{"help", 0, NULL, 'h'}, {0}};
 	struct fanout all = {.limit = 4, .timeout_ms = 5000};
 	int c, err;
 
-	while ((c = getopt(argc, argv, "j:t:")) != -1)
-		if (c == 'j')
-			all.limit = strtoul(optarg, NULL, 10);
-		else if (c == 't')
-			all.timeout_ms = strtoul(optarg, NULL, 10);
-		else
-			return 2;
-	if (argc - optind < 2 || !all.limit || all.limit > 65536 ||
-	    all.timeout_ms > 86400000) {
-		fputs("usage: fanout [-j AT A TIME] [-t MILLISECONDS] QUESTION "
-		      "ADDRESS...\n",
-		      stderr);
-		return 2;
+	while ((c = getopt_long(argc, argv, "j:t:h", names, NULL)) != -1) {
+		if (c == 'h')
+			return usage(stdout, 0);
+		if (!(c == 'j' && number(optarg, 65536, &all.limit)) &&
+		    !(c == 't' && number(optarg, 86400000, &all.timeout_ms)))
+			return usage(stderr, 2);
 	}
+	if (argc - optind < 2 || !all.limit)
+		return usage(stderr, 2);
 	all.question = argv[optind];
 	all.addresses = argv + optind + 1;
 	all.count = argc - optind - 1;

@@ -128,14 +128,17 @@ static int listen_on(const char *address)
 	struct sockaddr_in in = {.sin_family = AF_INET};
 	socklen_t size = sizeof in;
 	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
-	char host[16] = "";
+	char host[16], rest;
+	unsigned port;
 
-	sscanf(address, "%15[^:]:%hu", host, &in.sin_port);
-	in.sin_port = htons(in.sin_port);
-	errno = EINVAL; /* inet_aton leaves it as it is */
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (!inet_aton(host, &in.sin_addr) ||
-	    bind(fd, (struct sockaddr *)&in, sizeof in) < 0 ||
+	if (sscanf(address, "%15[^:]:%u%c", host, &port, &rest) != 2 ||
+	    port > UINT16_MAX || !inet_aton(host, &in.sin_addr)) {
+		errno = EINVAL;
+		give_up(address);
+	}
+	in.sin_port = htons((uint16_t)port);
+	if (bind(fd, (struct sockaddr *)&in, sizeof in) < 0 ||
 	    listen(fd, SOMAXCONN) < 0 ||
 	    getsockname(fd, (struct sockaddr *)&in, &size) < 0)
 		give_up(address);

@@ -86,17 +86,23 @@ static int sieve(void *arg)
 	return err;
 }
 
+static int usage(FILE *out, int status)
+{
+	fputs("usage: sieve HOW MANY PRIMES, 1 to 100000\n", out);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned count;
 	char rest;
 	int err;
 
+	if (argc == 2 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help")))
+		return usage(stdout, 0);
 	if (argc != 2 || sscanf(argv[1], "%u%c", &count, &rest) != 1 ||
-	    count - 1 >= 100000) {
-		fputs("usage: sieve HOW MANY PRIMES, 1 to 100000\n", stderr);
-		return 2;
-	}
+	    count - 1 >= 100000)
+		return usage(stderr, 2);
 	err = weft_run(NULL, sieve, &count);
 	if (err < 0)
 		fprintf(stderr, "sieve: %s\n", strerror(-err));

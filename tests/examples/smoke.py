@@ -380,6 +380,12 @@ class PthreadEcho(EchoCase):
             self.assertEqual((status, out), (2, ""), args)
             self.assertIn("usage: ", err, args)
 
+    def test_an_address_that_is_none(self):
+        for address in ("127.0.0.1", "127.0.0.1:", "127.0.0.1:http",
+                        "127.0.0.1:65536", "127.0.0.1:0x", "localhost:0"):
+            self.assertEqual(run(address), (
+                1, "", f"pthread_echo: {address}: Invalid argument\n"))
+
     def test_a_connection_is_a_thread_or_takes_none(self):
         server = self.start("-w", "2")
         socks = [self.connect(server) for _ in range(100)]
@@ -560,9 +566,19 @@ class Fanout(unittest.TestCase):
         self.assertEqual(err[-1],
                          "fanout: 0 of 3 answered: Connection timed out")
 
+    def test_help(self):
+        for option in ("--help", "-h"):
+            status, out, err = run(option)
+            self.assertEqual((status, err), (0, ""))
+            self.assertIn("usage: fanout", out)
+
     def test_bad_usage(self):
-        for args in ((), ("who?",), ("-j", "0", "who?", "x"), ("-x",)):
-            self.assertEqual(run(*args)[0], 2)
+        for args in ((), ("who?",), ("-j", "0", "who?", "x"), ("-x",),
+                     ("-j", "2x", "who?", "x"), ("-t", "x", "who?", "x"),
+                     ("-t", "86400001", "who?", "x")):
+            status, out, err = run(*args)
+            self.assertEqual((status, out), (2, ""), args)
+            self.assertIn("usage: fanout", err, args)
 
 
 class Proxy(EchoCase):
@@ -664,6 +680,11 @@ class Sieve(unittest.TestCase):
             self.assertEqual((status, err), (0, ""))
             self.assertEqual([int(line) for line in out.split()],
                              sieve[:count])
+
+    def test_help(self):
+        for option in ("--help", "-h"):
+            self.assertEqual(run(option), (
+                0, "usage: sieve HOW MANY PRIMES, 1 to 100000\n", ""))
 
     def test_bad_usage(self):
         for args in ((), ("0",), ("-1",), ("x",), ("3x",), ("100001",),
