@@ -221,7 +221,13 @@ show_threads() {
 		return
 	fi
 	drive_threads threads
-	under="$build/weft --workers 2"
+	case $PWD in
+	*[\ :\$]*) # LD_PRELOAD cannot name libraries there
+		cp "$build/weft" "$build/libweft_posix.so" "$tmp"
+		under="$tmp/weft --workers 2"
+		;;
+	*) under="$build/weft --workers 2" ;;
+	esac
 	drive_threads fibers
 	cat >"$tmp/rows" <<-END
 		pthread_echo, unchanged

@@ -239,6 +239,13 @@ while [ $# -gt 0 ]; do
 	shift
 done
 
+case $top in
+*[\ :\$]*)
+	echo "run.sh: $top has a blank, a colon or a dollar sign in its name," \
+		"so LD_PRELOAD cannot name what is built there: move it" >&2
+	exit 1
+	;;
+esac
 trap 'interrupted INT' INT
 trap 'interrupted TERM' TERM
 sh "$top/tests/install.sh" "$install" || exit 1
