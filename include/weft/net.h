@@ -88,8 +88,9 @@ WEFT_API int weft_resolve_until(const char *host, const char *service,
  * has filled in, written as above.  Returns the length of the text.
  *
  * Context: any thread; does not block.
- * Errors: -ENOSPC it does not fit into `size` bytes; -EAFNOSUPPORT; those of
- * getsockname(2) and getpeername(2).
+ * Errors: -ENOSPC it does not fit into `size` bytes; -EAFNOSUPPORT it is of
+ * another kind, or there is none (a length of 0); those of getsockname(2) and
+ * getpeername(2).
  */
 WEFT_API int weft_local_address(int fd, char *text, size_t size);
 WEFT_API int weft_peer_address(int fd, char *text, size_t size);

@@ -401,7 +401,7 @@ static int find_passed(const char *address)
 int weft_listen(const char *address, const struct weft_net_options *options)
 {
 	struct weft_net_options o;
-	int r = check(options, &o), passed;
+	int r = address ? check(options, &o) : -EINVAL, passed;
 
 	if (r < 0)
 		return r;
@@ -520,7 +520,7 @@ int weft_dial_until(const char *address, const struct weft_net_options *options,
 		    weft_time deadline)
 {
 	struct weft_net_options o;
-	int r = check(options, &o);
+	int r = address ? check(options, &o) : -EINVAL;
 
 	if (r < 0)
 		return r;
@@ -554,6 +554,20 @@ static int write_unix(const struct sockaddr_un *un, socklen_t size, char *text,
 		    room);
 }
 
+/* AF_UNSPEC if it is too short for what it says, as where there is none. */
+static int family(const struct sockaddr *addr, socklen_t size)
+{
+	socklen_t least = sizeof addr->sa_family;
+
+	if (size < least)
+		return AF_UNSPEC;
+	if (addr->sa_family == AF_INET)
+		least = sizeof(struct sockaddr_in);
+	else if (addr->sa_family == AF_INET6)
+		least = sizeof(struct sockaddr_in6);
+	return size < least ? AF_UNSPEC : addr->sa_family;
+}
+
 int weft_address(const struct sockaddr *addr, socklen_t size, char *text,
 		 size_t room)
 {
@@ -561,7 +575,7 @@ int weft_address(const struct sockaddr *addr, socklen_t size, char *text,
 	const struct sockaddr_in6 *in6 = (const void *)addr;
 	char host[INET6_ADDRSTRLEN];
 
-	switch (addr->sa_family) {
+	switch (family(addr, size)) {
 	case AF_INET:
 		inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
 		return fits(snprintf(text, room, "%s:%u", host,

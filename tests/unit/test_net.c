@@ -135,9 +135,10 @@ Test(net, a_port_alone_is_every_address_and_this_machine)
 static int unreadable(void *arg)
 {
 	static const char *const wrong[] = {
-		"",       ":",     "host",      "127.0.0.1", "127.0.0.1:",
-		"::1:80", "1:2:3", "[::1]",     "[::1]80",   "[::1:80",
-		"[]:80",  "unix:", "[fe80::1]", "[::1]:",    "unix",
+		"",           ":",       "host",  "127.0.0.1",
+		"127.0.0.1:", "::1:80",  "1:2:3", "[::1]",
+		"[::1]80",    "[::1:80", "[]:80", "unix:",
+		"[fe80::1]",  "[::1]:",  "unix",  NULL,
 	};
 	char much[400];
 
@@ -518,6 +519,22 @@ Test(net, the_longest_path_needs_no_terminator)
 	cr_assert_eq(weft_address((struct sockaddr *)&un, sizeof un, text,
 				  sizeof text),
 		     5 + (int)sizeof un.sun_path);
+}
+
+/* As recvfrom(2) says of a connection: the length is 0, the rest untouched. */
+Test(net, what_is_too_short_for_an_address_has_no_text)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+	char text[WEFT_ADDRESS_MAX];
+
+	cr_assert_eq(weft_address(NULL, 0, text, sizeof text), -EAFNOSUPPORT);
+	for (socklen_t n = 0; n < sizeof in; n++)
+		cr_assert_eq(weft_address((void *)&in, n, text, sizeof text),
+			     -EAFNOSUPPORT);
+	for (socklen_t n = 0; n < sizeof in6; n++)
+		cr_assert_eq(weft_address((void *)&in6, n, text, sizeof text),
+			     -EAFNOSUPPORT);
 }
 
 Test(net, other_families_and_what_is_no_socket_have_no_text)
