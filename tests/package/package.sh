@@ -62,6 +62,8 @@ install)
 	rm -rf "$moved"
 	DESTDIR=$mine "$CMAKE" --install "$BUILD" --prefix /some/where
 	mv "$mine/some/where" "$moved"
+	# Where a gdb of that prefix looks for it.
+	ls "$moved/share/gdb/auto-load/some/where/$LIBDIR"/libweft.so.*-gdb.py
 	;;
 find)
 	project find "-DCMAKE_PREFIX_PATH=$moved"
