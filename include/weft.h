@@ -12,8 +12,9 @@
  *             itself is unspecified after a call: a fiber may have moved to
  *             another thread meanwhile.
  *   Time      Signed nanoseconds of CLOCK_MONOTONIC, see weft/time.h.
- *   _until    The last argument is an absolute deadline; -ETIMEDOUT once it
- *             has passed.  The plain form waits without limit.
+ *   _until    The last argument is an absolute deadline: -ETIMEDOUT instead
+ *             of waiting beyond it.  What can be done at once is done, even if
+ *             it has passed.  The plain form waits without limit.
  *   Context   Says who may call: "fiber" (code run by weft), "any thread"
  *             (fibers and ordinary threads alike), and whether the call may
  *             block.  Off a fiber a call that waits blocks the thread.

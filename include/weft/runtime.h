@@ -50,7 +50,9 @@ struct weft_options {
 	/*
 	 * How long an idle worker looks for events before it sleeps in the
 	 * kernel: 50 us by default, negative not at all.  Off with one CPU.
-	 * WEFT_SPIN_US, in microseconds, 0 for not at all.
+	 * weft_run() may return as much later, since a worker that looks has
+	 * not noticed that there is nobody left.  WEFT_SPIN_US, in
+	 * microseconds, 0 for not at all.
 	 */
 	weft_time spin;
 	/* Threads for weft_blocking(), 64 by default.  WEFT_POOL. */
