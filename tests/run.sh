@@ -141,7 +141,7 @@ run() {
 	mkdir -p "$top/$dir"
 	log=$top/$dir/run-$name.log
 	progress "$name: building"
-	if ! build >"$log" 2>&1; then
+	if ! (build) >"$log" 2>&1; then
 		progress ''
 		tail -n 40 "$log"
 		echo "$name: does not build; all of it is in $dir/run-$name.log"
