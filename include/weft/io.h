@@ -112,9 +112,8 @@ WEFT_API int weft_sendmmsg_until(int fd, struct mmsghdr *msgs, unsigned count,
 				 int flags, weft_time deadline);
 
 /*
- * Read or write all of it; 0 when done, which with a `length` of 0 it is from
- * the start, also for who is cancelled.  `moved`, if not NULL, is set to the
- * bytes moved in every case.
+ * Read or write all of it; 0 when done: with a `length` of 0 at once, cancelled
+ * or not.  `moved`, if not NULL, is set to the bytes moved in every case.
  *
  * Context: any thread; waits.
  * Errors: -ENODATA the stream ended before `length` bytes (weft_read_full).

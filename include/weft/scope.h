@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scope.h - structured concurrency: fibers that end before the block does in
+ * scope.h - structured concurrency: fibers that end before the block ends in
  * which they were spawned.
  *
  *      struct weft_scope_options o = {.deadline = weft_after(WEFT_SEC(2)),

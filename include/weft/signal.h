@@ -3,9 +3,9 @@
  * signal.h - waiting for a signal as for anything else.
  *
  * As with sigwaitinfo(2), the signals waited for have to be blocked in every
- * thread, or one that has them not takes them: by its handler, or by dying of
- * them.  Workers and the pool block all by themselves.  So block them in
- * main(), before weft_run() and before any other thread is made:
+ * thread, or else one that does not block them takes them: by its handler, or
+ * by dying of them.  Workers and the pool block all by themselves.  So block
+ * them in main(), before weft_run() and before any other thread is made:
  *
  *	sigset_t set;
  *

@@ -206,9 +206,9 @@ struct weft_cond {
  * are one step: who has the mutex after it finds the caller waiting.
  *
  * The mutex is held on return, after an error too: that lock is shielded and
- * takes its time.  Who is cancelled, or comes to its deadline, as it is
- * signalled has been signalled: 0.  A call that may not wait any more to begin
- * with returns without having unlocked.
+ * takes its time.  One that is cancelled, or comes to its deadline, just as it
+ * is signalled has been signalled: 0.  A call that may not wait any more to
+ * begin with returns without having unlocked.
  *
  * Context: any thread, with the mutex locked; waits.
  */
@@ -532,9 +532,9 @@ struct weft_notify {
 };
 
 /*
- * Wait to be notified, or take the permit.  Whom a notification reaches as it
- * is cancelled or comes to its deadline, has been notified: 0.  _try_ takes the
- * permit if it is there.
+ * Wait to be notified, or take the permit.  One that a notification reaches
+ * just as it is cancelled, or comes to its deadline, has been notified: 0.
+ * _try_ takes the permit if it is there.
  *
  * Context: any thread; waits; _try_ does not block.
  * Errors: try: -EAGAIN.
