@@ -10,6 +10,9 @@ shift
 wanted=$(grep -cE '^(Parameterized)?Test\(' "$source")
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 # Not stored first and shown afterwards: what hangs should show how far it got.
 {
