@@ -5,6 +5,7 @@
 #include "posix/libc.h"
 
 #include <dlfcn.h>
+#include <gnu/libc-version.h>
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,17 +15,74 @@
 
 struct wf_libc wf_libc;
 
-/*
- * Conditions have an older version that is incompatible; which one the search
- * finds first is not defined.
- */
-static void *look_up(const char *name)
-{
-	void *p = NULL;
+/* --- its functions --- */
 
-	if (strncmp(name, "pthread_cond_", 13) == 0)
-		p = dlvsym(RTLD_NEXT, name, "GLIBC_2.3.2");
-	return p ? p : dlsym(RTLD_NEXT, name);
+struct place {
+	const char *name;
+	void **at;
+};
+
+#define WF_NAME(name) {#name, (void **)&wf_libc.p_##name},
+static const struct place places[] = {WF_LIBC_NAMES(WF_NAME)};
+#undef WF_NAME
+
+/*
+ * A search that finds nothing allocates memory for its message, and calls the
+ * program's own allocator (jemalloc, tcmalloc) for that, which may be what has
+ * called a hook, with its locks held.  So what libc cannot have is not sought.
+ */
+static const struct newer {
+	const char *name;
+	unsigned since; /* libc 2. */
+} newer[] = {
+	{"__isoc23_vfscanf", 38},
+	{"pidfd_spawn", 39},
+	{"pidfd_spawnp", 39},
+	{"sched_setattr", 41},
+};
+
+static unsigned version(void)
+{
+	const char *point = strchr(gnu_get_libc_version(), '.');
+
+	return point ? (unsigned)atoi(point + 1) : 0;
+}
+
+static bool is_too_new(const char *name)
+{
+	for (size_t i = 0; i < sizeof newer / sizeof newer[0]; i++)
+		if (strcmp(newer[i].name, name) == 0)
+			return newer[i].since > version();
+	return false;
+}
+
+/*
+ * Conditions have an older version that is incompatible, which the search by
+ * name alone finds before 2.36.
+ */
+static void look_up(const struct place *p)
+{
+	void *versioned = NULL;
+
+	if (is_too_new(p->name))
+		return;
+	*p->at = dlsym(RTLD_NEXT, p->name);
+	if (version() < 36 && strncmp(p->name, "pthread_cond_", 13) == 0)
+		versioned = dlvsym(RTLD_NEXT, p->name, "GLIBC_2.3.2");
+	if (versioned)
+		*p->at = versioned;
+}
+
+static size_t next; /* of the places */
+
+/*
+ * Where something is sought in vain all the same, in an older libc, hooks that
+ * the allocator calls look up what is left before they go on.
+ */
+static void look_up_rest(void)
+{
+	while (next < sizeof places / sizeof places[0])
+		look_up(&places[next++]);
 }
 
 /* What libc tells debuggers of a field: its size, count, and offset. */
@@ -94,11 +152,9 @@ static bool disabled(void)
 /* The thread's descriptor is the same distance from its variables in all. */
 static void find(void)
 {
-#define WF_NAME(name)                                                          \
-	wf_libc.p_##name = (__typeof__(wf_libc.p_##name))look_up(#name);
-	WF_LIBC_NAMES(WF_NAME)
-#undef WF_NAME
+	next = 0;
 	wf_libc.tid_at = offset_of("_thread_db_pthread_tid");
+	look_up_rest();
 	wf_libc.cancel_at = offset_of("_thread_db_pthread_cancelhandling");
 	wf_libc.map_id_at = offset_of("_thread_db_link_map_l_tls_modid");
 	wf_libc.map_offset_at = offset_of("_thread_db_link_map_l_tls_offset");
@@ -113,6 +169,13 @@ static void find(void)
 /* At load, at the latest: there is one thread. */
 __attribute__((constructor)) void wf_libc_find(void)
 {
-	if (!wf_libc.found)
-		find();
+	static bool finding;
+
+	if (finding)
+		look_up_rest();
+	if (finding || wf_libc.found)
+		return;
+	finding = true;
+	find();
+	finding = false;
 }
