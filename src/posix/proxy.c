@@ -98,6 +98,15 @@ static void give_back(int signal)
 	wf_call(kill, wf_call(getpid), signal);
 }
 
+/* What main() takes by now is its own, though there is something to read. */
+static void leave_to_main(void)
+{
+	uint64_t mask = atom_load_rlx(&proxy.main_mask);
+
+	if (proxy.watched & ~mask)
+		set_watched(proxy.watched & mask);
+}
+
 /*
  * Under the lock: whoever has had it since has nothing on its way to a fiber
  * that the kernel knows no more of.
@@ -108,6 +117,7 @@ static void serve(int fd)
 	siginfo_t info;
 
 	spin_lock(&proxy.lock);
+	leave_to_main();
 	if (wf_call(read, fd, &s, sizeof s) == sizeof s) {
 		info = info_of(&s);
 		if (!hand_over(info.si_signo, &info))
@@ -181,8 +191,8 @@ void wf_proxy_thread(uint64_t mask)
 		return;
 	/* What was on its way is with main(), if it takes that now. */
 	spin_lock(&proxy.lock);
-	spin_unlock(&proxy.lock);
 	atom_store_rlx(&proxy.main_mask, mask);
+	spin_unlock(&proxy.lock);
 	wf_fiber_each(add_taken, &taken);
 	wf_proxy_watch(~taken);
 }

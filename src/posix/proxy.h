@@ -6,7 +6,7 @@
  * it, main() first.  If that blocks it, and a fiber does not, there is nobody:
  * workers block everything.  So from the first time that this is so a thread of
  * weft's reads such signals from a descriptor (signalfd), and sends each to a
- * fiber that takes it.
+ * fiber that takes it.  It reads none that main() takes again.
  */
 #ifndef WF_POSIX_PROXY_H
 #define WF_POSIX_PROXY_H

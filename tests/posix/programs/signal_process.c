@@ -112,6 +112,27 @@ static void another_thread_gets_it(void)
 	close_both(fd);
 }
 
+/* Which main() takes as soon as it is sent, having blocked it before or not. */
+static void main_gets_it_again(void)
+{
+	sigset_t usr1 = only(SIGUSR1);
+	int fd[2], in_main = 0;
+
+	MUST_ERRNO(pipe(fd));
+	pthread_t thread = start(waits_too, &fd[0]);
+	for (int i = 0; i < 1000; i++) {
+		MUST(pthread_sigmask(SIG_BLOCK, &usr1, NULL));
+		MUST(pthread_sigmask(SIG_UNBLOCK, &usr1, NULL));
+		ran_in = 0;
+		MUST_ERRNO(kill(getpid(), SIGUSR1));
+		in_main += pthread_equal(ran_in, main_thread) != 0;
+	}
+	see("in main, at once: %d", in_main);
+	EXPECT(write(fd[1], "x", 1) == 1);
+	join(thread);
+	close_both(fd);
+}
+
 static void *waits_for_it(void *arg)
 {
 	sigset_t usr1 = only(SIGUSR1);
@@ -264,6 +285,7 @@ int main(void)
 	handle(SIGUSR1, note, 0);
 	main_is_waiting();
 	another_thread_gets_it();
+	main_gets_it_again();
 	another_thread_awaits_it();
 	timers();
 	whole_process();
