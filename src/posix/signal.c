@@ -123,21 +123,37 @@ WF_HOOK int tgkill(pid_t process, pid_t thread, int signal)
 
 /* --- a stack for handlers --- */
 
+/* The kernel knows how much it needs on this CPU, which is less than libc says.
+ */
+static int try_altstack(const stack_t *new)
+{
+	stack_t old;
+	int r = (int)wf_call(sigaltstack, new, &old);
+
+	if (r == 0)
+		wf_call(sigaltstack, &old, NULL);
+	return r;
+}
+
 WF_HOOK int sigaltstack(const stack_t *new, stack_t *old)
 {
 	struct wf_identity *me = identity_hooked();
+	stack_t before;
+	int r = 0;
 
 	if (!me)
 		return libc(sigaltstack)(new, old);
-	if (old)
-		*old = me->altstack;
-	if (!new)
-		return 0;
-	if (!(new->ss_flags &SS_DISABLE) && new->ss_size < (size_t)MINSIGSTKSZ)
-		return (int)wf_returned(-ENOMEM);
-	me->altstack = *new;
-	if (new->ss_flags & SS_DISABLE)
+	before = me->altstack;
+	if (new)
+		r = try_altstack(new);
+	if (r < 0)
+		return (int)wf_returned(r);
+	if (new)
+		me->altstack = *new;
+	if (me->altstack.ss_flags & SS_DISABLE)
 		me->altstack.ss_sp = NULL;
+	if (old)
+		*old = before;
 	return 0;
 }
 

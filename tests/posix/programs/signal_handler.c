@@ -90,12 +90,30 @@ static void on_its_stack(int number)
 	was_on_it = &here > stack_low && &here < stack_low + SIGSTKSZ;
 }
 
+/* The kernel takes less than libc advises on a CPU with large registers. */
+static void small_stacks(void)
+{
+	static char room[8192];
+	stack_t stack = {.ss_sp = room, .ss_size = sizeof room}, before;
+
+	SEE_ERRNO(sigaltstack(&stack, NULL));
+	stack.ss_size = 2047;
+	SEE_ERRNO(sigaltstack(&stack, NULL));
+	stack.ss_size = sizeof room;
+	stack.ss_flags = 64;
+	SEE_ERRNO(sigaltstack(&stack, NULL));
+	stack.ss_flags = SS_DISABLE;
+	MUST_ERRNO(sigaltstack(&stack, &before));
+	see("it was: %d, %zu", before.ss_sp == room, before.ss_size);
+}
+
 static void *alternate_stack(void *arg)
 {
 	stack_t stack = {.ss_size = SIGSTKSZ}, now;
 
 	MUST_ERRNO(sigaltstack(NULL, &now));
 	see("none: %d", now.ss_flags == SS_DISABLE);
+	small_stacks();
 	stack.ss_sp = stack_low = malloc(SIGSTKSZ);
 	MUST_ERRNO(sigaltstack(&stack, NULL));
 	handle(SIGUSR1, on_its_stack, SA_ONSTACK);
