@@ -211,14 +211,19 @@ static bool stops_by_default(int signal)
 	return signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
 }
 
-/* To this kernel thread, where it is blocked, and then let it in. */
+/*
+ * To this kernel thread, where it is blocked, and then let it in.  A fault's is
+ * blocked nowhere: it has come in by then.
+ */
 static void let_in(const siginfo_t *info)
 {
-	uint64_t mask = wf_signals_all() & ~signal_bit(info->si_signo);
+	uint64_t all = wf_signals_all();
+	uint64_t mask = all & ~signal_bit(info->si_signo);
 
 	wf_call(rt_tgsigqueueinfo, process(), wf_thread_id(), info->si_signo,
 		info);
-	wf_call(rt_sigsuspend, &mask, sizeof mask);
+	if (mask != all)
+		wf_call(rt_sigsuspend, &mask, sizeof mask);
 }
 
 static void let_in_on(const stack_t *altstack, const siginfo_t *info)

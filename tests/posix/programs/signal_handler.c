@@ -239,6 +239,33 @@ static void *faults(void *arg)
 	return arg;
 }
 
+/* Sent like any other, though the thread has done nothing wrong. */
+static void *sent_faults(void *arg)
+{
+	static const int numbers[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE,
+				      SIGILL,  SIGTRAP, SIGSYS};
+	struct sigaction old;
+	sigset_t one;
+
+	private = 0;
+	for (int i = 0; i < (int)(sizeof numbers / sizeof *numbers); i++) {
+		int number = numbers[i], before = private;
+
+		MUST_ERRNO(sigaction(number, NULL, &old));
+		handle(number, note, 0);
+		MUST(pthread_kill(pthread_self(), number));
+		one = only(number);
+		MUST(pthread_sigmask(SIG_BLOCK, &one, NULL));
+		MUST(pthread_kill(pthread_self(), number));
+		see("%s: %d while it is not blocked", sigabbrev_np(number),
+		    (private - before) / number);
+		MUST(pthread_sigmask(SIG_UNBLOCK, &one, NULL));
+		see("%d in all", (private - before) / number);
+		MUST_ERRNO(sigaction(number, &old, NULL));
+	}
+	return arg;
+}
+
 static void nested(int number)
 {
 	see("begin %d", number == SIGUSR1 ? 1 : 2);
@@ -272,6 +299,8 @@ int main(void)
 	IN_THREAD(waits_in_a_handler);
 	IN_THREAD(jumps);
 	IN_THREAD(faults);
+	IN_THREAD(sent_faults);
+	IN_MAIN(sent_faults);
 	IN_THREAD(within_another);
 	return 0;
 }
