@@ -145,6 +145,8 @@ static int start(void)
 		lowest = wf_begin_own_from(0); /* if there was no room */
 		wf_setid_watch();
 	}
+	wf_signals_masked = wf_proxy_watch;
+	wf_identity_at_return = wf_interrupted_at_last;
 	wf_identity_at_end = wf_signals_forget;
 	wf_identity_at_promotion = wf_signals_promote;
 	wf_lot_disturbed = run_handlers;

@@ -18,6 +18,8 @@
 #define KERNEL_NODEFER 0x40000000ul
 #define REAL_TIME      32
 
+void (*wf_signals_masked)(uint64_t mask);
+
 static pid_t process(void)
 {
 	return (pid_t)wf_call(getpid);
@@ -333,6 +335,7 @@ uint64_t wf_signals_exchange(struct wf_identity *me, uint64_t mask)
 	old = me->mask;
 	me->mask = mask & ~WF_UNBLOCKABLE;
 	spin_unlock(&me->signals);
+	wf_signals_masked(mask);
 	return old;
 }
 

@@ -103,4 +103,7 @@ int wf_signals_mask(struct wf_identity *me, int how, const uint64_t *set,
 /* The same for the time of one call, which is not to miss a signal. */
 uint64_t wf_signals_exchange(struct wf_identity *me, uint64_t mask);
 
+/* Called by a fiber that has this mask from now on. */
+extern void (*wf_signals_masked)(uint64_t mask);
+
 #endif

@@ -36,6 +36,7 @@
 #define WARM              256 /* identities at rest that keep what they used */
 
 void (*wf_identity_at_last)(void);
+void (*wf_identity_at_return)(void);
 void (*wf_identity_at_end)(struct wf_identity *id);
 void (*wf_identity_at_promotion)(struct wf_identity *id);
 
@@ -122,6 +123,7 @@ static WF_NOINLINE void call_start(struct wf_identity *me)
 {
 	pthread_cleanup_push(escape, me);
 	me->result = me->start(me->arg);
+	wf_identity_at_return();
 	pthread_cleanup_pop(0);
 }
 

@@ -171,6 +171,9 @@ void wf_identity_count(struct wf_identity_counts *counts);
 extern void (*wf_identity_at_last)(void);
 extern void (*wf_identity_at_end)(struct wf_identity *id);
 
+/* Called by one whose start routine has returned; pthread_exit() ends it. */
+extern void (*wf_identity_at_return)(void);
+
 /* Called by one that is a thread of the kernel's from now on. */
 extern void (*wf_identity_at_promotion)(struct wf_identity *id);
 

@@ -8,6 +8,7 @@
 #include "posix/interrupt.h"
 
 #include "posix/delivery.h"
+#include "posix/proxy.h"
 
 static bool taken_back(struct wf_identity *me)
 {
@@ -55,6 +56,17 @@ bool wf_handled(void)
 	}
 	end_if_cancelled(me);
 	return handled;
+}
+
+void wf_interrupted_at_last(void)
+{
+	struct wf_identity *me = identity_hooked();
+
+	if (!me)
+		return;
+	wf_proxy_settle(me->mask);
+	if (unlikely(me->pending & ~me->mask))
+		wf_interrupted_by_signal();
 }
 
 void wf_cancellation_point(void)

@@ -30,6 +30,12 @@ bool wf_handled(void);
 bool wf_interrupted_by_signal(void);
 
 /*
+ * It is about to end: what it has been sent until now is handled by it, since
+ * nobody else may be there who would.
+ */
+void wf_interrupted_at_last(void);
+
+/*
  * A cancellation point: every call that may wait begins with it.
  *
  * Context: as above.

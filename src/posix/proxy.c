@@ -111,18 +111,24 @@ static void leave_to_main(void)
  * Under the lock: whoever has had it since has nothing on its way to a fiber
  * that the kernel knows no more of.
  */
-static void serve(int fd)
+static bool serve_locked(int fd)
 {
 	struct signalfd_siginfo s;
 	siginfo_t info;
 
-	spin_lock(&proxy.lock);
 	leave_to_main();
-	if (wf_call(read, fd, &s, sizeof s) == sizeof s) {
-		info = info_of(&s);
-		if (!hand_over(info.si_signo, &info))
-			give_back(info.si_signo);
-	}
+	if (wf_call(read, fd, &s, sizeof s) != sizeof s)
+		return false;
+	info = info_of(&s);
+	if (!hand_over(info.si_signo, &info))
+		give_back(info.si_signo);
+	return true;
+}
+
+static void serve(int fd)
+{
+	spin_lock(&proxy.lock);
+	serve_locked(fd);
 	spin_unlock(&proxy.lock);
 }
 
@@ -167,13 +173,35 @@ static void watch(uint64_t set)
 		begin();
 }
 
+/* Who has this mask takes them, and main() does not. */
+static uint64_t instead_of_main(uint64_t mask)
+{
+	return ~mask & atom_load_rlx(&proxy.main_mask) & wf_signals_all() &
+	       ~WF_UNBLOCKABLE;
+}
+
 void wf_proxy_watch(uint64_t mask)
 {
-	uint64_t set = ~mask & atom_load_rlx(&proxy.main_mask) &
-		       wf_signals_all() & ~WF_UNBLOCKABLE;
+	uint64_t set = instead_of_main(mask);
 
 	if (unlikely(set))
 		watch(set);
+}
+
+/* A worker's own SIGPIPE is nobody's: it would be read like the process's. */
+static void settle(void)
+{
+	wf_sigpipe_drop();
+	spin_lock(&proxy.lock);
+	while (proxy.fd && serve_locked(proxy.fd))
+		;
+	spin_unlock(&proxy.lock);
+}
+
+void wf_proxy_settle(uint64_t mask)
+{
+	if (unlikely(instead_of_main(mask)))
+		settle();
 }
 
 static void add_taken(struct weft_fiber *f, void *taken)

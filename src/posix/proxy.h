@@ -21,6 +21,13 @@
  */
 void wf_proxy_watch(uint64_t mask);
 
+/*
+ * Hand on now what the process has been sent and one of this mask might take.
+ *
+ * Context: a fiber.
+ */
+void wf_proxy_settle(uint64_t mask);
+
 /* A thread of the kernel's has this mask; it may be main(). */
 void wf_proxy_thread(uint64_t mask);
 

@@ -35,8 +35,6 @@ static int mask(struct wf_identity *me, int how, const sigset_t *set,
 
 	if (r == 0 && old)
 		set_of(old, before);
-	if (r == 0 && set)
-		wf_proxy_watch(me->mask);
 	return r;
 }
 

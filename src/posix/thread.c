@@ -396,6 +396,7 @@ static _Noreturn void leave(void *result)
 {
 	struct wf_identity *me = identity_own();
 
+	wf_interrupted_at_last();
 	if (me)
 		me->result = result;
 	else if (wf_begun() && wf_call(gettid) == wf_call(getpid))

@@ -123,6 +123,100 @@ static void *waits_for_it(void *arg)
 	return arg;
 }
 
+/* Of all threads only this one takes it, and only for the time of its call. */
+static void *suspends_alone(void *arg)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	SEE_ERRNO(sigsuspend(&none));
+	see("taken: %d", (int)first);
+	return arg;
+}
+
+static void to_the_process(void)
+{
+	sigset_t set = only(SIGUSR1);
+	pthread_t thread;
+
+	first = 0;
+	MUST(pthread_sigmask(SIG_BLOCK, &set, NULL));
+	MUST(pthread_create(&thread, NULL, suspends_alone, NULL));
+	MUST_ERRNO(kill(getpid(), SIGUSR1));
+	MUST(pthread_join(thread, NULL));
+	MUST(pthread_sigmask(SIG_UNBLOCK, &set, NULL));
+}
+
+static void send_once_more(int signal)
+{
+	if (first++ > 0)
+		return;
+	MUST_ERRNO(kill(getpid(), signal));
+	linger();
+}
+
+/* The second one comes while the handler of the first still blocks it. */
+static void *takes_two(void *arg)
+{
+	sigset_t set = only(SIGUSR1);
+
+	signal(SIGUSR1, send_once_more);
+	MUST(pthread_sigmask(SIG_UNBLOCK, &set, NULL));
+	while (first < 2)
+		linger();
+	see("taken: %d", (int)first);
+	return arg;
+}
+
+static void from_its_handler(void)
+{
+	sigset_t set = only(SIGUSR1);
+	pthread_t thread;
+
+	first = 0;
+	MUST(pthread_sigmask(SIG_BLOCK, &set, NULL));
+	MUST(pthread_create(&thread, NULL, takes_two, NULL));
+	MUST_ERRNO(kill(getpid(), SIGUSR1));
+	MUST(pthread_join(thread, NULL));
+	MUST(pthread_sigmask(SIG_UNBLOCK, &set, NULL));
+}
+
+static int sent;
+
+/* It makes no call that may wait, from before they are sent until it ends. */
+static void *is_busy(void *arg)
+{
+	sigset_t set = only(SIGUSR1);
+
+	MUST(pthread_sigmask(SIG_UNBLOCK, &set, NULL));
+	MUST_ERRNO(sem_post(&ready));
+	while (!__atomic_load_n(&sent, __ATOMIC_SEQ_CST))
+		;
+	getppid();
+	if (arg)
+		pthread_exit(arg);
+	return arg;
+}
+
+static void to_one_that_is_busy(void *arg)
+{
+	sigset_t set = only(SIGUSR1);
+	pthread_t thread;
+
+	signal(SIGUSR1, count_first);
+	signal(SIGUSR2, count_second);
+	first = second = sent = 0;
+	MUST(pthread_sigmask(SIG_BLOCK, &set, NULL));
+	MUST(pthread_create(&thread, NULL, is_busy, arg));
+	MUST_ERRNO(sem_wait(&ready));
+	MUST_ERRNO(kill(getpid(), SIGUSR1));
+	MUST(pthread_kill(thread, SIGUSR2));
+	__atomic_store_n(&sent, 1, __ATOMIC_SEQ_CST);
+	MUST(pthread_join(thread, NULL));
+	see("taken before it ended: %d, %d", (int)first, (int)second);
+	MUST(pthread_sigmask(SIG_UNBLOCK, &set, NULL));
+}
+
 static int open_descriptors(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -165,6 +259,10 @@ int main(void)
 	MUST(pthread_create(&thread, NULL, sets_its_cpus, NULL));
 	MUST(pthread_join(thread, NULL));
 	to_one_that_suspends();
+	to_the_process();
+	from_its_handler();
+	to_one_that_is_busy(NULL);
+	to_one_that_is_busy(&thread);
 	leaves_no_descriptor();
 	return 0;
 }
