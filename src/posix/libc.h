@@ -65,6 +65,7 @@ static inline bool libc_alone(void)
 #define WF_TID_ID UINT32_C(0x10000000) /* of an identity: more than any pid */
 
 #define WF_CANCEL_DISABLED UINT32_C(0x01)
+#define WF_CANCEL_ANY_TIME UINT32_C(0x02)
 #define WF_CANCEL_SENT     UINT32_C(0x04) /* libc's signal */
 #define WF_CANCEL_ASKED    UINT32_C(0x08)
 #define WF_CANCEL_EXITING  UINT32_C(0x10)

@@ -115,21 +115,26 @@ static bool fired(struct wf_wait *w)
 	return (atom_load_acq(&w->word) & 3) == WF_FIRED;
 }
 
+/* What ends the sleep of a thread. */
+struct ends {
+	weft_time deadline;
+	bool interrupt, cancel;
+};
+
 /*
  * A thread learns from the kernel that a handler has run; and by itself that it
  * is cancelled.
  */
-static int sleep_as_thread(struct wf_wait *w, weft_time deadline,
-			   bool interruptible)
+static int sleep_as_thread(struct wf_wait *w, const struct ends *ends)
 {
 	int r = 0;
 
 	while (!fired(w)) {
-		if (interruptible && libc_cancelled())
-			r = -EINTR;
-		if (r == -ETIMEDOUT || (r == -EINTR && interruptible))
+		if (ends->cancel && libc_cancelled())
+			return -EINTR;
+		if (r == -ETIMEDOUT || (r == -EINTR && ends->interrupt))
 			return r;
-		r = park_thread(w->waiter, deadline);
+		r = park_thread(w->waiter, ends->deadline);
 	}
 	return 0;
 }
@@ -138,8 +143,7 @@ static int sleep_as_thread(struct wf_wait *w, weft_time deadline,
  * The thread says by what it waits, then looks whether it is cancelled; who
  * cancels it has done so, then looks for who waits.  [lot-look]
  */
-static int sleep_in_sight(struct wf_wait *w, weft_time deadline,
-			  bool interruptible)
+static int sleep_in_sight(struct wf_wait *w, const struct ends *ends)
 {
 	struct wf_self *self = wf_self_place();
 	/* Of the wait that a handler has been called from. */
@@ -149,7 +153,7 @@ static int sleep_in_sight(struct wf_wait *w, weft_time deadline,
 	atom_store_rlx(&self->waiter, w->waiter);
 	/* [lot-look] */
 	atom_fence_sc();
-	r = sleep_as_thread(w, deadline, interruptible);
+	r = sleep_as_thread(w, ends);
 	atom_store_rlx(&self->waiter, outer);
 	return r;
 }
@@ -224,7 +228,7 @@ static int wait_as_fiber(struct weft_fiber *me, _Atomic uint32_t *word,
  */
 static int wait_as_thread(_Atomic uint32_t *word, uint32_t value,
 			  struct sleeper *s, const char *what,
-			  weft_time deadline, bool interruptible)
+			  const struct ends *ends)
 {
 	struct weft_fiber *me;
 	struct wf_quiet quiet;
@@ -236,13 +240,36 @@ static int wait_as_thread(_Atomic uint32_t *word, uint32_t value,
 		sleeper_begin(s, me, word, what);
 		if (join(word, value, s)) {
 			quiet_end(&quiet);
-			r = sleep_in_sight(&s->wait, deadline, interruptible);
+			r = sleep_in_sight(&s->wait, ends);
 			quiet_begin(&quiet);
 			r = outcome(s, r);
 		}
 		wf_waiter_end(me);
 	}
 	quiet_end(&quiet);
+	return r;
+}
+
+/*
+ * Who may be cancelled between any two instructions would leave its list
+ * broken: it is, as soon as it is out of it, or the caller sees to it.
+ */
+static int wait_to_the_end(_Atomic uint32_t *word, uint32_t value,
+			   struct sleeper *s, const char *what,
+			   weft_time deadline, bool interruptible)
+{
+	struct ends ends = {deadline, interruptible, interruptible};
+	int type, r;
+
+	libc(pthread_setcanceltype)(PTHREAD_CANCEL_DEFERRED, &type);
+	if (type == PTHREAD_CANCEL_ASYNCHRONOUS)
+		ends.cancel = true;
+	r = wait_as_thread(word, value, s, what, &ends);
+	if (type == PTHREAD_CANCEL_ASYNCHRONOUS && r == -EINTR && interruptible)
+		/* libc would end it here. */
+		atom_or_rlx(libc_cancel(pthread_self()), WF_CANCEL_ANY_TIME);
+	else
+		libc(pthread_setcanceltype)(type, NULL);
 	return r;
 }
 
@@ -253,8 +280,8 @@ static int wait_here(_Atomic uint32_t *word, uint32_t value, struct sleeper *s,
 
 	return me ? wait_as_fiber(me, word, value, s, what, deadline,
 				  interruptible)
-		  : wait_as_thread(word, value, s, what, deadline,
-				   interruptible);
+		  : wait_to_the_end(word, value, s, what, deadline,
+				    interruptible);
 }
 
 int wf_lot_wait_bits(_Atomic uint32_t *word, uint32_t value, uint32_t bits,
