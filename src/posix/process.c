@@ -22,7 +22,7 @@
 WF_HOOK pid_t fork(void)
 {
 	wf_known_share();
-	return REGION(fork);
+	return FIRM_REGION(fork);
 }
 
 /* Without handlers, and so without ours. */
@@ -65,40 +65,40 @@ WF_HOOK pid_t forkpty(int *end, char *name, const struct termios *mode,
 WF_HOOK int daemon(int nochdir, int noclose)
 {
 	wf_known_share();
-	return REGION(daemon, nochdir, noclose);
+	return FIRM_REGION(daemon, nochdir, noclose);
 }
 
 /* --- exec --- */
 
 WF_HOOK int execve(const char *path, char *const argv[], char *const envp[])
 {
-	return REGION(execve, path, argv, envp);
+	return FIRM_REGION(execve, path, argv, envp);
 }
 
 WF_HOOK int execv(const char *path, char *const argv[])
 {
-	return REGION(execv, path, argv);
+	return FIRM_REGION(execv, path, argv);
 }
 
 WF_HOOK int execvp(const char *file, char *const argv[])
 {
-	return REGION(execvp, file, argv);
+	return FIRM_REGION(execvp, file, argv);
 }
 
 WF_HOOK int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	return REGION(execvpe, file, argv, envp);
+	return FIRM_REGION(execvpe, file, argv, envp);
 }
 
 WF_HOOK int fexecve(int fd, char *const argv[], char *const envp[])
 {
-	return REGION(fexecve, fd, argv, envp);
+	return FIRM_REGION(fexecve, fd, argv, envp);
 }
 
 WF_HOOK int execveat(int dir, const char *path, char *const argv[],
 		     char *const envp[], int flags)
 {
-	return REGION(execveat, dir, path, argv, envp, flags);
+	return FIRM_REGION(execveat, dir, path, argv, envp, flags);
 }
 
 /* The arguments that follow, up to NULL, as an array; NULL without memory. */
@@ -177,7 +177,7 @@ WF_HOOK int posix_spawn(pid_t *pid, const char *path,
 			char *const envp[])
 {
 	wf_known_share();
-	return REGION(posix_spawn, pid, path, actions, attr, argv, envp);
+	return FIRM_REGION(posix_spawn, pid, path, actions, attr, argv, envp);
 }
 
 WF_HOOK int posix_spawnp(pid_t *pid, const char *file,
@@ -186,7 +186,7 @@ WF_HOOK int posix_spawnp(pid_t *pid, const char *file,
 			 char *const envp[])
 {
 	wf_known_share();
-	return REGION(posix_spawnp, pid, file, actions, attr, argv, envp);
+	return FIRM_REGION(posix_spawnp, pid, file, actions, attr, argv, envp);
 }
 
 /* Where libc has these. */
@@ -199,7 +199,7 @@ WF_HOOK int pidfd_spawn(int *pidfd, const char *path,
 	int r;
 
 	wf_known_share();
-	r = REGION(pidfd_spawn, pidfd, path, actions, attr, argv, envp);
+	r = FIRM_REGION(pidfd_spawn, pidfd, path, actions, attr, argv, envp);
 
 	if (r == 0)
 		wf_descriptor_new(*pidfd, 0);
@@ -214,7 +214,7 @@ WF_HOOK int pidfd_spawnp(int *pidfd, const char *file,
 	int r;
 
 	wf_known_share();
-	r = REGION(pidfd_spawnp, pidfd, file, actions, attr, argv, envp);
+	r = FIRM_REGION(pidfd_spawnp, pidfd, file, actions, attr, argv, envp);
 
 	if (r == 0)
 		wf_descriptor_new(*pidfd, 0);

@@ -80,6 +80,9 @@ long wf_try(int fd, struct wf_try *t)
 		if (!wf_interrupted() || t->until != WEFT_FOREVER || t->partly)
 			return -EINTR;
 	}
+	/* Cancelled before somebody closed it. */
+	if (unlikely(r == -EBADF))
+		wf_cancellation_point();
 	sched_spend(wf_self());
 	return r;
 }

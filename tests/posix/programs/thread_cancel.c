@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <semaphore.h>
+#include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -300,6 +301,50 @@ static void *sees_the_world(void *arg)
 	return NULL;
 }
 
+/* To make a process is no point: the child is known to somebody. */
+static void *makes_processes(void *arg)
+{
+	char *words[] = {"true", NULL}, *none[] = {NULL};
+	pid_t child;
+
+	MUST(pthread_cancel(pthread_self()));
+	MUST(posix_spawnp(&child, "true", NULL, NULL, words, none));
+	child = fork();
+	MUST_ERRNO(child);
+	if (child == 0)
+		_exit(0);
+	see("has made two");
+	pthread_testcancel();
+	return arg;
+}
+
+static void *reads_from(void *arg)
+{
+	char byte;
+
+	sem_post(&ready);
+	(void)!read(*(int *)arg, &byte, 1);
+	return arg;
+}
+
+/* What it waits for is closed after it has been cancelled, not before. */
+static void and_closed(void)
+{
+	int all = 0, fd[2];
+
+	for (int i = 0; i < 50; i++) {
+		MUST_ERRNO(pipe(fd));
+		pthread_t thread = start(reads_from, &fd[0]);
+		MUST_ERRNO(sem_wait(&ready));
+		linger();
+		MUST(pthread_cancel(thread));
+		MUST_ERRNO(close(fd[0]));
+		all += join(thread) == PTHREAD_CANCELED;
+		MUST_ERRNO(close(fd[1]));
+	}
+	see("cancelled, and then closed: %d", all);
+}
+
 static void the_rest(void)
 {
 	pthread_t thread;
@@ -308,6 +353,11 @@ static void the_rest(void)
 	see("-- the rest");
 	see("itself: %d",
 	    join(start(cancels_itself, &here)) == PTHREAD_CANCELED);
+	see("with children: %d",
+	    join(start(makes_processes, &here)) == PTHREAD_CANCELED);
+	while (wait(NULL) > 0)
+		;
+	and_closed();
 	thread = start(ends_without_a_point, &here);
 	sem_wait(&ready);
 	MUST(pthread_cancel(thread));
