@@ -116,6 +116,8 @@ void wf_begin_forget(void)
 	wf_self_set(NULL);
 	if (!was_fiber)
 		return;
+	/* It has been forked in one. */
+	me->regions = 0;
 	libc(sigaltstack)(&me->altstack, NULL);
 	wf_signals_back(me->mask);
 }

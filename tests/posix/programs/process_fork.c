@@ -280,6 +280,31 @@ static void *at_once(void *arg)
 	return arg;
 }
 
+static void tells_mask(void)
+{
+	sigset_t mask;
+
+	MUST(pthread_sigmask(SIG_BLOCK, NULL, &mask));
+	see("USR1 %d, USR2 %d", sigismember(&mask, SIGUSR1),
+	    sigismember(&mask, SIGUSR2));
+}
+
+static void leaves(void)
+{
+	sigset_t usr2 = only(SIGUSR2);
+
+	MUST(pthread_sigmask(SIG_SETMASK, &usr2, NULL));
+	atexit(tells_mask);
+	pthread_exit(NULL);
+}
+
+/* The only thread of the child ends as a thread, and so the child. */
+static void *child_leaves(void *arg)
+{
+	in_child("the child's thread leaves", leaves);
+	return arg;
+}
+
 int main(void)
 {
 	handle(SIGUSR1, count_signal, 0);
@@ -289,6 +314,7 @@ int main(void)
 	IN_MAIN(talks_to_its_child);
 	IN_THREAD(mask_of_the_child);
 	IN_MAIN(mask_of_the_child);
+	IN_THREAD(child_leaves);
 	IN_MAIN(at_once);
 	IN_THREAD(handlers);
 	return 0;
