@@ -62,15 +62,35 @@ static bool hand_over(int signal, const siginfo_t *info)
 
 /* --- the thread --- */
 
+/* Of a child, or of a file: the kernel says it about these alone. */
+static void fill_in_event(siginfo_t *info, const struct signalfd_siginfo *s)
+{
+	if (s->ssi_signo == SIGCHLD) {
+		info->si_status = s->ssi_status;
+		info->si_utime = (clock_t)s->ssi_utime;
+		info->si_stime = (clock_t)s->ssi_stime;
+	} else if (s->ssi_signo == SIGIO || s->ssi_band) {
+		info->si_band = s->ssi_band;
+		info->si_fd = s->ssi_fd;
+	}
+}
+
 static siginfo_t info_of(const struct signalfd_siginfo *s)
 {
 	siginfo_t info = {.si_signo = (int)s->ssi_signo,
 			  .si_code = s->ssi_code};
 
-	info.si_pid = (pid_t)s->ssi_pid;
-	info.si_uid = s->ssi_uid;
-	if (s->ssi_code == SI_QUEUE || s->ssi_code == SI_TIMER)
+	if (s->ssi_code == SI_TIMER) {
+		info.si_timerid = (int)s->ssi_tid;
+		info.si_overrun = (int)s->ssi_overrun;
+	} else {
+		info.si_pid = (pid_t)s->ssi_pid;
+		info.si_uid = s->ssi_uid;
+	}
+	if (s->ssi_code < 0)
 		info.si_value.sival_ptr = (void *)(uintptr_t)s->ssi_ptr;
+	else if (s->ssi_code > 0)
+		fill_in_event(&info, s);
 	return info;
 }
 

@@ -159,6 +159,70 @@ static void another_thread_awaits_it(void)
 	MUST(pthread_sigmask(SIG_UNBLOCK, &usr1, NULL));
 }
 
+static volatile siginfo_t told;
+
+static void take_info(int number, siginfo_t *info, void *context)
+{
+	(void)number, (void)context;
+	told = *info;
+}
+
+static void *is_told(void *arg)
+{
+	struct timespec soon = {0, 1000000};
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL,
+				 .sigev_signo = SIGUSR1};
+	struct itimerspec at = {.it_value = soon};
+	union sigval value = {.sival_int = 42};
+	sigset_t set = only(SIGUSR1);
+	timer_t timer;
+	pid_t child;
+
+	sigaddset(&set, SIGCHLD);
+	MUST(pthread_sigmask(SIG_UNBLOCK, &set, NULL));
+	MUST_ERRNO(sigqueue(getpid(), SIGUSR1, value));
+	while (!told.si_signo)
+		linger();
+	see("queued: %d, value %d, from here %d", told.si_code == SI_QUEUE,
+	    told.si_value.sival_int, told.si_pid == getpid());
+	told.si_signo = 0;
+	event.sigev_value.sival_int = 43;
+	MUST_ERRNO(timer_create(CLOCK_MONOTONIC, &event, &timer));
+	MUST_ERRNO(timer_settime(timer, 0, &at, NULL));
+	while (!told.si_signo)
+		linger();
+	see("timer: %d, value %d", told.si_code == SI_TIMER,
+	    told.si_value.sival_int);
+	MUST_ERRNO(timer_delete(timer));
+	told.si_signo = 0;
+	child = fork();
+	if (child == 0)
+		_exit(7);
+	while (!told.si_signo)
+		linger();
+	see("child: %d, status %d, from it %d", told.si_code == CLD_EXITED,
+	    told.si_status, told.si_pid == child);
+	MUST_ERRNO(waitpid(child, NULL, 0));
+	return arg;
+}
+
+/* All that the kernel says comes with it. */
+static void another_thread_is_told(void)
+{
+	struct sigaction action = {.sa_sigaction = take_info,
+				   .sa_flags = SA_SIGINFO};
+	sigset_t set = only(SIGUSR1);
+
+	sigaddset(&set, SIGCHLD);
+	MUST(pthread_sigmask(SIG_BLOCK, &set, NULL));
+	MUST_ERRNO(sigaction(SIGUSR1, &action, NULL));
+	MUST_ERRNO(sigaction(SIGCHLD, &action, NULL));
+	join(start(is_told, NULL));
+	handle(SIGCHLD, SIG_DFL, 0);
+	handle(SIGUSR1, note, 0);
+	MUST(pthread_sigmask(SIG_UNBLOCK, &set, NULL));
+}
+
 static void *sets_timer(void *arg)
 {
 	MUST_ERRNO(setitimer(ITIMER_REAL, arg, NULL));
@@ -287,6 +351,7 @@ int main(void)
 	another_thread_gets_it();
 	main_gets_it_again();
 	another_thread_awaits_it();
+	another_thread_is_told();
 	timers();
 	whole_process();
 	stops_and_goes_on();
