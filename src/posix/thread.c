@@ -202,6 +202,13 @@ static bool waits_for(struct wf_identity *id, const struct wf_identity *me)
 	return false;
 }
 
+/* As libc says it of one that nobody may join any more. */
+static int why_not(struct wf_identity *id, uint32_t state)
+{
+	return state == WF_THREAD_GONE && atom_load_rlx(&id->joined) ? ESRCH
+								     : EINVAL;
+}
+
 /* By one thread at a time.  Returns 0 once it has ended. */
 static int sleep_for_end(struct wf_identity *id, struct wf_identity *me,
 			 weft_time deadline)
@@ -211,7 +218,7 @@ static int sleep_for_end(struct wf_identity *id, struct wf_identity *me,
 
 	/* acquire [thread-end] where it fails */
 	if (!atom_cas_ar(&id->state, &state, WF_THREAD_AWAITED))
-		return state == WF_THREAD_ENDED ? 0 : -EINVAL;
+		return state == WF_THREAD_ENDED ? 0 : -why_not(id, state);
 	if (me)
 		atom_store_rlx(&me->awaited, id);
 	r = wf_lot_wait(&id->state, WF_THREAD_AWAITED, "join", deadline, true);
@@ -238,7 +245,7 @@ static int await_end(struct wf_identity *id, weft_time deadline)
 }
 
 /* Whoever takes what has ended puts it into the pool. */
-static bool claim(struct wf_identity *id, void **result)
+static bool claim(struct wf_identity *id, void **result, bool joined)
 {
 	uint32_t ended = WF_THREAD_ENDED;
 	struct wf_quiet quiet;
@@ -250,6 +257,7 @@ static bool claim(struct wf_identity *id, void **result)
 		return false;
 	/* By somebody who did not know yet that it had ended. */
 	atom_and_rlx(libc_cancel(id->thread), ~WF_CANCEL_ASKED);
+	atom_store_rlx(&id->joined, joined);
 	quiet_begin(&quiet);
 	wf_identity_put(id);
 	quiet_end(&quiet);
@@ -266,7 +274,7 @@ static int join(struct wf_identity *id, void **result, weft_time deadline)
 	r = await_end(id, deadline);
 	if (r < 0)
 		return -r;
-	return claim(id, result) ? 0 : EINVAL;
+	return claim(id, result, true) ? 0 : EINVAL;
 }
 
 WF_HOOK int pthread_join(pthread_t thread, void **result)
@@ -280,19 +288,21 @@ WF_HOOK int pthread_join(pthread_t thread, void **result)
 WF_HOOK int pthread_tryjoin_np(pthread_t thread, void **result)
 {
 	struct wf_identity *id = wf_identity_find(thread);
+	uint32_t state;
 
 	if (!id)
 		return libc(pthread_tryjoin_np)(thread, result);
 	/* acquire [thread-end] */
-	switch (atom_load_acq(&id->state)) {
+	state = atom_load_acq(&id->state);
+	switch (state) {
 	case WF_THREAD_LIVE:
 	case WF_THREAD_AWAITED:
 	case WF_THREAD_DETACHED:
 		return EBUSY;
 	case WF_THREAD_ENDED:
-		return claim(id, result) ? 0 : EINVAL;
+		return claim(id, result, true) ? 0 : EINVAL;
 	default:
-		return EINVAL;
+		return why_not(id, state);
 	}
 }
 
@@ -332,7 +342,9 @@ WF_HOOK int pthread_detach(pthread_t thread)
 	if (atom_cas_ar(&id->state, &live, WF_THREAD_DETACHED) ||
 	    live == WF_THREAD_AWAITED)
 		return 0;
-	return live == WF_THREAD_ENDED && claim(id, NULL) ? 0 : EINVAL;
+	if (live == WF_THREAD_ENDED && claim(id, NULL, false))
+		return 0;
+	return why_not(id, live);
 }
 
 /* --- exit --- */
