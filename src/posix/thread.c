@@ -578,8 +578,14 @@ WF_HOOK void thrd_exit(int result)
  */
 WF_HOOK int sched_yield(void)
 {
-	if (identity_hooked())
-		wf_sched_yield(wf_self());
+	struct wf_identity *me = identity_hooked();
+
+	if (me) {
+		wf_sched_yield(me->fiber);
+		/* It may wait in this way for what a handler does. */
+		if (unlikely(me->pending & ~me->mask))
+			wf_interrupted_by_signal();
+	}
 	wf_call(sched_yield);
 	return 0;
 }

@@ -55,6 +55,45 @@ static void *another_thread(void *arg)
 	return arg;
 }
 
+static void *yields(void *arg)
+{
+	while (!private)
+		sched_yield();
+	see("here: %d", pthread_equal(ran_in, pthread_self()));
+	return arg;
+}
+
+static pthread_spinlock_t spin;
+
+static void lets_it_go(int number)
+{
+	(void)number;
+	pthread_spin_unlock(&spin);
+}
+
+static void *spins(void *arg)
+{
+	pthread_spin_lock(&spin);
+	see("has the lock");
+	return arg;
+}
+
+/* It waits for what its own handler does, without a call that sleeps. */
+static void *waits_awake(void *arg)
+{
+	pthread_t thread = start(yields, NULL);
+
+	MUST(pthread_kill(thread, SIGUSR1));
+	join(thread);
+	handle(SIGUSR1, lets_it_go, 0);
+	pthread_spin_init(&spin, PTHREAD_PROCESS_PRIVATE);
+	pthread_spin_lock(&spin);
+	thread = start(spins, NULL);
+	MUST(pthread_kill(thread, SIGUSR1));
+	join(thread);
+	return arg;
+}
+
 static volatile siginfo_t seen;
 
 static void take_info(int number, siginfo_t *info, void *context)
@@ -293,6 +332,7 @@ int main(void)
 	IN_MAIN(raises);
 	IN_THREAD(another_thread);
 	IN_MAIN(another_thread);
+	IN_MAIN(waits_awake);
 	IN_THREAD(information);
 	IN_THREAD(alternate_stack);
 	IN_MAIN(alternate_stack);
