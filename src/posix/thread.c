@@ -160,7 +160,13 @@ static int create(pthread_t *made, const pthread_attr_t *attr, wf_start start,
 	}
 	quiet_end(&quiet);
 	errno = error;
-	return r == -ENOMEM || r == -EMFILE ? -EAGAIN : r;
+	if (r != -ENOMEM && r != -EMFILE && r != -EAGAIN)
+		return r;
+	/* Who tries until it works needs the end of some that have this worker
+	 * to run on. */
+	if (identity_self())
+		wf_sched_yield(wf_self());
+	return -EAGAIN;
 }
 
 static int create_as(pthread_t *thread, const pthread_attr_t *attr,

@@ -86,6 +86,45 @@ static void of_memory_later(void)
 	until_memory_ends();
 }
 
+static void *does_nothing(void *arg)
+{
+	return arg;
+}
+
+/* There is room for a few at a time; it never waits for their end. */
+static void *makes_many(void *arg)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int made = 0, error;
+
+	MUST(pthread_attr_init(&attr));
+	MUST(pthread_attr_setstacksize(&attr, (size_t)16 << 20));
+	MUST(pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED));
+	while (made < 20000) {
+		error = pthread_create(&thread, &attr, does_nothing, NULL);
+		EXPECT(error == 0 || error == EAGAIN);
+		made += error == 0;
+	}
+	MUST(pthread_attr_destroy(&attr));
+	return arg;
+}
+
+static void of_memory_for_now(void)
+{
+	pthread_attr_t attr;
+	pthread_t threads[2];
+
+	MUST(pthread_attr_init(&attr));
+	MUST(pthread_attr_setstacksize(&attr, STACK));
+	allow((size_t)1 << 30);
+	for (int i = 0; i < 2; i++)
+		MUST(pthread_create(&threads[i], &attr, makes_many, NULL));
+	MUST(pthread_attr_destroy(&attr));
+	for (int i = 0; i < 2; i++)
+		join(threads[i]);
+}
+
 static void *opens(void *arg)
 {
 	int fds[1000], n = 0, error = 0;
@@ -149,6 +188,7 @@ int main(void)
 	sem_init(&go_on, 0, 0);
 	in_child("of memory", of_memory);
 	in_child("of memory, later", of_memory_later);
+	in_child("of memory, for now", of_memory_for_now);
 	in_child("of descriptors", of_descriptors);
 	in_child("without descriptors", without_descriptors);
 	return 0;
