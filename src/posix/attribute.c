@@ -97,6 +97,26 @@ static size_t whole_pages(size_t size)
 	return (size + page - 1) / page * page;
 }
 
+static int add_cpus(pthread_t thread, pthread_attr_t *attr)
+{
+	cpu_set_t set;
+	int r = pthread_getaffinity_np(thread, sizeof set, &set);
+
+	return r ? r : pthread_attr_setaffinity_np(attr, sizeof set, &set);
+}
+
+/*
+ * As much stack as was asked for, though there is more: programs that divide
+ * up what they have asked for, find it.
+ */
+static int add_stack(const struct wf_identity *id, pthread_attr_t *attr)
+{
+	char *top = (char *)id->stack + id->stack_size;
+	size_t size = whole_pages(id->asked_stack);
+
+	return pthread_attr_setstack(attr, top - size, size);
+}
+
 WF_HOOK int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
 {
 	struct wf_identity *id = wf_identity_find(thread);
@@ -113,8 +133,12 @@ WF_HOOK int pthread_getattr_np(pthread_t thread, pthread_attr_t *attr)
 						  ? PTHREAD_CREATE_DETACHED
 						  : PTHREAD_CREATE_JOINABLE);
 	pthread_attr_setguardsize(attr, whole_pages(id->asked_guard));
-	return pthread_attr_setstack(attr, (char *)id->stack + id->guard_size,
-				     id->stack_size - id->guard_size);
+	r = add_stack(id, attr);
+	if (r == 0)
+		r = add_cpus(thread, attr);
+	if (r)
+		pthread_attr_destroy(attr);
+	return r;
 }
 
 /* --- the name --- */

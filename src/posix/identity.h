@@ -90,6 +90,7 @@ struct wf_identity {
 	const void *stack;              /* constant: guard included */
 	size_t stack_size, guard_size;  /* constant */
 	size_t asked_guard;             /* of the present thread */
+	size_t asked_stack;             /* the same */
 	_Atomic bool joined;            /* it was the present one */
 } WF_ALIGNED(WF_CACHE_LINE);
 

@@ -51,10 +51,14 @@ static bool own_cpus(const pthread_attr_t *attr)
 static bool own_priority(const pthread_attr_t *attr)
 {
 	int inherit = PTHREAD_INHERIT_SCHED, policy = SCHED_OTHER;
+	struct sched_param param = {0};
 
 	pthread_attr_getinheritsched(attr, &inherit);
 	pthread_attr_getschedpolicy(attr, &policy);
-	return inherit == PTHREAD_EXPLICIT_SCHED && policy != SCHED_OTHER;
+	pthread_attr_getschedparam(attr, &param);
+	/* A priority that goes with no policy is for the kernel to refuse. */
+	return inherit == PTHREAD_EXPLICIT_SCHED &&
+	       (policy != SCHED_OTHER || param.sched_priority != 0);
 }
 
 /* More than a fiber may have: the kernel's thread, or libc, says what is wrong.

@@ -25,12 +25,19 @@ static void describe(const char *what, const pthread_attr_t *attr)
 
 static void *describes_itself(void *arg)
 {
+	cpu_set_t cpus, set;
 	pthread_attr_t attr;
+	char *low;
 	size_t size;
 
 	MUST(pthread_getattr_np(pthread_self(), &attr));
-	MUST(pthread_attr_getstacksize(&attr, &size));
-	see("it has as much: %d", size >= *(size_t *)arg);
+	MUST(pthread_attr_getstack(&attr, (void **)&low, &size));
+	see("it has as much: %d", size == *(size_t *)arg);
+	see("it is on it: %d",
+	    (char *)&size > low && (char *)&size < low + size);
+	MUST(pthread_attr_getaffinity_np(&attr, sizeof set, &set));
+	MUST(pthread_getaffinity_np(pthread_self(), sizeof cpus, &cpus));
+	see("its CPUs: %d", CPU_EQUAL(&set, &cpus));
 	MUST(pthread_attr_destroy(&attr));
 	return arg;
 }
@@ -58,6 +65,23 @@ static void by_default(void)
 	MUST(pthread_attr_destroy(&attr));
 	SEE_ERROR(pthread_setattr_default_np(&before));
 	MUST(pthread_attr_destroy(&before));
+}
+
+/* A priority that the policy does not know. */
+static void wrong_priority(void)
+{
+	struct sched_param param = {.sched_priority = 1};
+	pthread_attr_t attr;
+	pthread_t thread;
+	size_t size;
+
+	MUST(pthread_attr_init(&attr));
+	MUST(pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED));
+	MUST(pthread_attr_setschedpolicy(&attr, SCHED_FIFO));
+	MUST(pthread_attr_setschedparam(&attr, &param));
+	MUST(pthread_attr_setschedpolicy(&attr, SCHED_OTHER));
+	SEE_ERROR(pthread_create(&thread, &attr, describes_itself, &size));
+	MUST(pthread_attr_destroy(&attr));
 }
 
 static void *tells_mask(void *arg)
@@ -113,6 +137,7 @@ static void masks(void)
 int main(void)
 {
 	by_default();
+	wrong_priority();
 	masks();
 	return 0;
 }
