@@ -96,11 +96,16 @@ static int wait_ours(pthread_cond_t *c, pthread_mutex_t *m,
 
 	wf_cancellation_point();
 	noted = atom_or_rlx(word_of(c), WAITED) | WAITED;
+	/* It stays in use, so that libc lets nobody destroy it meanwhile. */
+	m->__data.__nusers++;
 	r = wf_mutex_drop(m);
-	if (r)
+	if (r) {
+		m->__data.__nusers--;
 		return r;
+	}
 	r = sleep_on(c, noted, limit);
 	locked = wf_mutex_take(m);
+	m->__data.__nusers--;
 	if (r == ECANCELED) {
 		wf_cancellation_point();
 		r = 0;

@@ -230,6 +230,40 @@ static void attributes(void)
 	MUST(pthread_condattr_destroy(&attr));
 }
 
+static pthread_mutex_t own = PTHREAD_MUTEX_INITIALIZER;
+static bool waits, ended;
+
+static void *waits_by_it(void *arg)
+{
+	MUST(pthread_mutex_lock(&own));
+	waits = true;
+	while (!ended)
+		MUST(pthread_cond_wait(&cond, &own));
+	MUST(pthread_mutex_unlock(&own));
+	return arg;
+}
+
+/* Who waits is going to lock it again. */
+static void mutex_is_in_use(void)
+{
+	pthread_t thread = start(waits_by_it, NULL);
+
+	MUST(pthread_mutex_lock(&own));
+	while (!waits) {
+		MUST(pthread_mutex_unlock(&own));
+		sched_yield();
+		MUST(pthread_mutex_lock(&own));
+	}
+	MUST(pthread_mutex_unlock(&own));
+	SEE_ERROR(pthread_mutex_destroy(&own));
+	MUST(pthread_mutex_lock(&own));
+	ended = true;
+	MUST(pthread_cond_signal(&cond));
+	MUST(pthread_mutex_unlock(&own));
+	join(thread);
+	SEE_ERROR(pthread_mutex_destroy(&own));
+}
+
 int main(void)
 {
 	for (int i = 0; i < 4; i++)
@@ -238,6 +272,7 @@ int main(void)
 	join(start(deadlines, NULL));
 	before_the_deadline();
 	destroyed_after_broadcast();
+	mutex_is_in_use();
 	ping_pong();
 	attributes();
 	return 0;
