@@ -77,6 +77,9 @@ static int wish_cpus(struct wf_identity *id, size_t size, const cpu_set_t *set)
 	return wish(id, &w->wish);
 }
 
+/* Together they are one word, so that nobody sees half a wish. */
+#define PRIORITY_BITS 16
+
 static int wish_priority(struct wf_identity *id, int policy,
 			 const struct sched_param *param)
 {
@@ -84,6 +87,8 @@ static int wish_priority(struct wf_identity *id, int policy,
 
 	if (!w)
 		return ENOMEM;
+	atom_store_rlx(&id->priority, (uint32_t)policy << PRIORITY_BITS |
+					      (uint32_t)param->sched_priority);
 	*w = (struct priority_wish){{apply_priority}, policy, *param};
 	return wish(id, &w->wish);
 }
@@ -171,13 +176,18 @@ WF_HOOK int pthread_getname_np(pthread_t thread, char *name, size_t size)
 
 /* --- priority --- */
 
+/* What it is going to have is said to be so already. */
 WF_HOOK int pthread_getschedparam(pthread_t thread, int *policy,
 				  struct sched_param *param)
 {
-	if (!virtual(thread))
+	struct wf_identity *id = virtual(thread);
+	uint32_t priority;
+
+	if (!id)
 		return libc(pthread_getschedparam)(thread, policy, param);
-	*policy = SCHED_OTHER;
-	param->sched_priority = 0;
+	priority = atom_load_rlx(&id->priority);
+	*policy = (int)(priority >> PRIORITY_BITS);
+	param->sched_priority = (int)(priority & ((1u << PRIORITY_BITS) - 1));
 	return 0;
 }
 
@@ -193,7 +203,7 @@ WF_HOOK int pthread_setschedparam(pthread_t thread, int policy,
 	    param->sched_priority < sched_get_priority_min(policy) ||
 	    param->sched_priority > sched_get_priority_max(policy))
 		return EINVAL;
-	if (policy == SCHED_OTHER)
+	if (policy == SCHED_OTHER && !atom_load_rlx(&id->priority))
 		return 0;
 	if (id != identity_self())
 		return wish_priority(id, policy, param);

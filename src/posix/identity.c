@@ -547,6 +547,7 @@ static void assign(struct wf_identity *id, const struct wf_thread *t)
 	id->mask = t->mask;
 	id->asked_guard = t->guard_size;
 	id->asked_stack = t->stack_size;
+	atom_store_rlx(&id->priority, 0);
 	atom_store_rlx(&id->joined, false);
 	memcpy(id->name, t->name, sizeof id->name);
 	id->altstack = (stack_t){.ss_flags = SS_DISABLE};

@@ -91,7 +91,8 @@ struct wf_identity {
 	size_t stack_size, guard_size;  /* constant */
 	size_t asked_guard;             /* of the present thread */
 	size_t asked_stack;             /* the same */
-	_Atomic bool joined;            /* it was the present one */
+	_Atomic uint32_t priority; /* as another has wished, see attribute.c */
+	_Atomic bool joined;       /* it was the present one */
 } WF_ALIGNED(WF_CACHE_LINE);
 
 static inline struct wf_identity *identity_of(struct weft_fiber *f)

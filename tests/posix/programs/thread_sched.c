@@ -57,6 +57,24 @@ static void *batches(void *arg)
 	return arg;
 }
 
+static void *is_changed(void *arg)
+{
+	sem_wait(&go_on);
+	show_policy("itself, by another", pthread_self());
+	return arg;
+}
+
+static void by_another(void)
+{
+	struct sched_param param = {.sched_priority = 0};
+	pthread_t thread = start(is_changed, NULL);
+
+	SEE_ERROR(pthread_setschedparam(thread, SCHED_BATCH, &param));
+	show_policy("another, changed", thread);
+	sem_post(&go_on);
+	join(thread);
+}
+
 static void policies(void)
 {
 	struct sched_param wrong = {.sched_priority = 1000};
@@ -266,6 +284,7 @@ int main(void)
 {
 	sem_init(&go_on, 0, 0);
 	policies();
+	by_another();
 	by_attribute();
 	processors();
 	clocks();
