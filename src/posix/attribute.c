@@ -176,6 +176,12 @@ WF_HOOK int pthread_getname_np(pthread_t thread, char *name, size_t size)
 
 /* --- priority --- */
 
+static void note_policy(int policy)
+{
+	if (policy != SCHED_OTHER)
+		atom_store_rlx(&wf_identity_policies, true);
+}
+
 /* What it is going to have is said to be so already. */
 WF_HOOK int pthread_getschedparam(pthread_t thread, int *policy,
 				  struct sched_param *param)
@@ -197,6 +203,7 @@ WF_HOOK int pthread_setschedparam(pthread_t thread, int policy,
 	struct wf_identity *id = virtual(thread);
 	int r;
 
+	note_policy(policy);
 	if (!id)
 		return libc(pthread_setschedparam)(thread, policy, param);
 	if (sched_get_priority_min(policy) < 0 ||
@@ -300,6 +307,7 @@ WF_HOOK int sched_setaffinity(pid_t who, size_t size, const cpu_set_t *set)
 WF_HOOK int sched_setscheduler(pid_t who, int policy,
 			       const struct sched_param *param)
 {
+	note_policy(policy);
 	return PROMOTED(who, libc(sched_setscheduler)(who, policy, param));
 }
 

@@ -35,6 +35,7 @@
 #define COLOURS           16
 #define WARM              256 /* identities at rest that keep what they used */
 
+_Atomic bool wf_identity_policies;
 void (*wf_identity_at_last)(void);
 void (*wf_identity_at_return)(void);
 void (*wf_identity_at_end)(struct wf_identity *id);

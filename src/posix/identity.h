@@ -202,6 +202,9 @@ struct wf_wish {
 /* Context: any thread, quiet. */
 void wf_identity_wish(struct wf_identity *id, struct wf_wish *wish);
 
+/* Somebody has a policy of its own, which who is made by it inherits. */
+extern _Atomic bool wf_identity_policies;
+
 /* Context: the fiber, which waits for nothing.  True: it is a thread now. */
 bool wf_identity_grant(struct wf_identity *me);
 

@@ -61,6 +61,20 @@ static bool own_priority(const pthread_attr_t *attr)
 	       (policy != SCHED_OTHER || param.sched_priority != 0);
 }
 
+/* From a thread of the kernel's: a fiber has none. */
+static bool inherits_policy(const pthread_attr_t *attr)
+{
+	int inherit = PTHREAD_INHERIT_SCHED;
+	long policy;
+
+	if (likely(!atom_load_rlx(&wf_identity_policies)) || identity_self())
+		return false;
+	pthread_attr_getinheritsched(attr, &inherit);
+	policy = wf_call(sched_getscheduler, 0);
+	return inherit == PTHREAD_INHERIT_SCHED && policy != SCHED_OTHER &&
+	       !(policy & SCHED_RESET_ON_FORK);
+}
+
 /* More than a fiber may have: the kernel's thread, or libc, says what is wrong.
  */
 static bool vast(const pthread_attr_t *attr)
@@ -74,7 +88,7 @@ static bool vast(const pthread_attr_t *attr)
 static bool may_be_fiber(const pthread_attr_t *attr)
 {
 	return !vast(attr) && !own_stack(attr) && !own_cpus(attr) &&
-	       !own_priority(attr);
+	       !own_priority(attr) && !inherits_policy(attr);
 }
 
 static size_t default_size(void)

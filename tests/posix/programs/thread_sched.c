@@ -101,7 +101,7 @@ static void policies(void)
 
 static void *made_so(void *arg)
 {
-	show_policy("by attribute", pthread_self());
+	show_policy("made so", pthread_self());
 	return arg;
 }
 
@@ -127,6 +127,16 @@ static void by_attribute(void)
 	MUST(pthread_create(&thread, &attr, made_so, NULL));
 	join(thread);
 	MUST(pthread_attr_destroy(&attr));
+}
+
+static void inherited(void)
+{
+	struct sched_param param = {.sched_priority = 0};
+
+	SEE_ERROR(pthread_setschedparam(pthread_self(), SCHED_BATCH, &param));
+	join(start(made_so, NULL));
+	SEE_ERROR(pthread_setschedparam(pthread_self(), SCHED_OTHER, &param));
+	join(start(made_so, NULL));
 }
 
 static bool same_as_process(pthread_t thread)
@@ -286,6 +296,7 @@ int main(void)
 	policies();
 	by_another();
 	by_attribute();
+	inherited();
 	processors();
 	clocks();
 	turns();
