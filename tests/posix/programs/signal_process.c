@@ -127,7 +127,8 @@ static void main_gets_it_again(void)
 		MUST_ERRNO(kill(getpid(), SIGUSR1));
 		in_main += pthread_equal(ran_in, main_thread) != 0;
 	}
-	see("in main, at once: %d", in_main);
+	/* On a loaded machine the kernel, too, takes another now and then. */
+	see("in main, at once: %d", in_main > 950);
 	EXPECT(write(fd[1], "x", 1) == 1);
 	join(thread);
 	close_both(fd);
