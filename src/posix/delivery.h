@@ -13,7 +13,8 @@
  *      send      pending, and the fiber is unparked if it takes the signal; or
  *                straight to the kernel, if the fiber is in a region, where
  *                the kernel's mask is its own, or is a thread again
- *      take      the fiber, after its wait, or at its next call that may wait
+ *      take      the fiber, after its wait, at its next call that may wait or
+ *                give way, or when it ends
  *
  * A signal to the process goes to main(), a thread of the kernel's, and never
  * comes here.
