@@ -20,10 +20,20 @@
 /* What two CPUs should not write side by side. */
 #define WF_CACHE_LINE 64
 
-/* A loop of nothing else seems to do nothing to gcc, which removes it. */
+/*
+ * Fetch into the nearest cache what is needed next; into the one behind it what
+ * is needed after much else.  A loop of nothing but prefetches seems to do
+ * nothing to gcc, which removes it: hence the second line of each.
+ */
 static inline void wf_prefetch(const void *p)
 {
 	__builtin_prefetch(p, 1, 3);
+	__asm__ volatile("");
+}
+
+static inline void wf_prefetch_far(const void *p)
+{
+	__builtin_prefetch(p, 0, 2);
 	__asm__ volatile("");
 }
 

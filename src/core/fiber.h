@@ -109,13 +109,14 @@ void wf_fiber_forget(void);
 /* Call visit() with each handle there is, free ones too. */
 void wf_fiber_each(void (*visit)(struct weft_fiber *f, void *arg), void *arg);
 
-/* Fetch so many cache lines of what it has on its stack. */
-static inline void fiber_prefetch(const struct weft_fiber *f, unsigned lines)
+/* Fetch so many cache lines of its stack, by one of wf_prefetch(). */
+static inline void fiber_prefetch(const struct weft_fiber *f, unsigned lines,
+				  void (*fetch)(const void *))
 {
-	uintptr_t sp = (uintptr_t)f->ctx.sp;
+	const char *sp = f->ctx.sp;
 
-	for (uintptr_t line = 0; line < lines; line++)
-		wf_prefetch((void *)(sp + line * WF_CACHE_LINE));
+	for (unsigned line = 0; line < lines; line++)
+		fetch(sp + line * WF_CACHE_LINE);
 }
 
 static inline struct weft_fiber *fiber_of(struct wf_link *link)

@@ -113,7 +113,7 @@ static inline void runq_prefetch(struct wf_runq *q)
 		return;
 	if (head->next)
 		wf_prefetch(fiber_of(head->next));
-	fiber_prefetch(fiber_of(head), 4);
+	fiber_prefetch(fiber_of(head), 4, wf_prefetch);
 }
 
 /* NULL if there is none. */
