@@ -13,7 +13,7 @@
 #include "io/source.h"
 #include "os/clock.h"
 
-#define EVENTS     64 /* woken at a time, so that they are still cached */
+#define EVENTS     32 /* woken at a time, so that they are still cached */
 #define AHEAD      4  /* events whose waiters are fetched early */
 #define INJECTED   32 /* taken in one pass */
 #define LONG_SLEEP WEFT_USEC(50)
