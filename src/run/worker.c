@@ -14,7 +14,6 @@
 #include "os/clock.h"
 
 #define EVENTS     32 /* woken at a time, so that they are still cached */
-#define AHEAD      4  /* events whose waiters are fetched early */
 #define INJECTED   32 /* taken in one pass */
 #define LONG_SLEEP WEFT_USEC(50)
 /*
@@ -57,17 +56,18 @@ void wf_worker_finish(void)
 
 /* --- events and timers --- */
 
-static void fetch(const struct epoll_event *events, int n, int i,
+static void fetch(const struct epoll_event *events, int n,
 		  void (*what)(uint64_t))
 {
-	if (0 <= i && i < n && events[i].data.u64 != WF_POLL_WAKE)
-		what(events[i].data.u64);
+	for (int i = 0; i < n; i++)
+		if (events[i].data.u64 != WF_POLL_WAKE)
+			what(events[i].data.u64);
 }
 
 /*
  * An event leads to its source, that to who waits, and that to its handle, each
- * of them in memory that has not been looked at for long: so all are on their
- * way before they are needed.
+ * of them in memory that has not been looked at for long.  One step at a time
+ * for all events, so that the CPU waits for many of them together.
  */
 static void dispatch_events(struct wf_carrier *here, struct wf_poll *p,
 			    const struct epoll_event *events, int n)
@@ -76,11 +76,9 @@ static void dispatch_events(struct wf_carrier *here, struct wf_poll *p,
 	struct wf_wakes wakes;
 
 	wakes_begin(&wakes);
-	for (int i = -2 * AHEAD; i < n; i++) {
-		fetch(events, n, i + 2 * AHEAD, wf_source_prefetch);
-		fetch(events, n, i + AHEAD, wf_source_prefetch_waiter);
-		if (i < 0)
-			continue;
+	fetch(events, n, wf_source_prefetch);
+	fetch(events, n, wf_source_prefetch_waiter);
+	for (int i = 0; i < n; i++) {
 		if (events[i].data.u64 != WF_POLL_WAKE)
 			wf_source_event(events[i].data.u64, events[i].events,
 					&wakes, here);
