@@ -32,7 +32,8 @@
  *
  * Waiting: under `lock`, look at `ready` once more, link the node.  An event
  * sets its bits first and then, under `lock`, claims the nodes that want them:
- * whichever comes first, the waiter is woken or does not sleep.
+ * whichever comes first, the waiter is woken or does not sleep.  A wait on this
+ * source and nothing else is alone (see wait.h), and gives up under `lock`.
  *
  * `use`, one word: references, CLOSING.
  *
