@@ -113,10 +113,10 @@ void wf_fiber_each(void (*visit)(struct weft_fiber *f, void *arg), void *arg);
 static inline void fiber_prefetch(const struct weft_fiber *f, unsigned lines,
 				  void (*fetch)(const void *))
 {
-	const char *sp = f->ctx.sp;
+	uintptr_t sp = (uintptr_t)f->ctx.sp;
 
-	for (unsigned line = 0; line < lines; line++)
-		fetch(sp + line * WF_CACHE_LINE);
+	for (uintptr_t line = 0; line < lines; line++)
+		fetch((void *)(sp + line * WF_CACHE_LINE));
 }
 
 static inline struct weft_fiber *fiber_of(struct wf_link *link)
