@@ -339,6 +339,12 @@ uint64_t wf_signals_exchange(struct wf_identity *me, uint64_t mask)
 	return old;
 }
 
+void wf_signals_set(struct wf_identity *me, uint64_t mask)
+{
+	wf_signals_exchange(me, mask);
+	wf_signals_take(me);
+}
+
 static bool changed(int how, uint64_t set, uint64_t *mask)
 {
 	switch (how) {
@@ -367,7 +373,6 @@ int wf_signals_mask(struct wf_identity *me, int how, const uint64_t *set,
 		return 0;
 	if (!changed(how, *set & ~wf_signals_libc(), &mask))
 		return -EINVAL;
-	wf_signals_exchange(me, mask);
-	wf_signals_take(me);
+	wf_signals_set(me, mask);
 	return 0;
 }

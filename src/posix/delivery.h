@@ -97,12 +97,21 @@ enum wf_taken wf_signals_take(struct wf_identity *me);
  */
 void wf_sigpipe_drop(void);
 
+/* Whether something is there to be taken. */
+static inline bool signals_due(const struct wf_identity *me)
+{
+	return me->pending & ~me->mask;
+}
+
 /* Change the mask as sigprocmask(2) does, and take what it lets through. */
 int wf_signals_mask(struct wf_identity *me, int how, const uint64_t *set,
 		    uint64_t *old);
 
 /* The same for the time of one call, which is not to miss a signal. */
 uint64_t wf_signals_exchange(struct wf_identity *me, uint64_t mask);
+
+/* Have this mask from now on, and take what it lets through. */
+void wf_signals_set(struct wf_identity *me, uint64_t mask);
 
 /* Called by a fiber that has this mask from now on. */
 extern void (*wf_signals_masked)(uint64_t mask);

@@ -169,11 +169,11 @@ static bool only_disk_behind(int fd)
 }
 
 /* A region costs four system calls, and most of what is opened is a file. */
-#define REGION_UNLESS(short, name, ...)                                        \
+#define REGION_UNLESS(brief, name, ...)                                        \
 	__extension__({                                                        \
 		__typeof__(libc(name)(__VA_ARGS__)) opened_;                   \
                                                                                \
-		if (identity_hooked() && (short)) {                            \
+		if (identity_hooked() && (brief)) {                            \
 			wf_cancellation_point();                               \
 			opened_ = libc(name)(__VA_ARGS__);                     \
 		} else {                                                       \

@@ -65,7 +65,7 @@ void wf_interrupted_at_last(void)
 	if (!me)
 		return;
 	wf_proxy_settle(me->mask);
-	if (unlikely(me->pending & ~me->mask))
+	if (unlikely(signals_due(me)))
 		wf_interrupted_by_signal();
 }
 

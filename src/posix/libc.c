@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cc.h"
 #include "base/check.h"
 #include "core/self.h"
 
@@ -54,7 +55,7 @@ static unsigned version(void)
 
 static bool is_too_new(const char *name)
 {
-	for (size_t i = 0; i < sizeof newer / sizeof newer[0]; i++)
+	for (size_t i = 0; i < array_count(newer); i++)
 		if (strcmp(newer[i].name, name) == 0)
 			return newer[i].since > version();
 	return false;
@@ -85,7 +86,7 @@ static size_t next; /* of the places */
  */
 static void look_up_rest(void)
 {
-	while (next < sizeof places / sizeof places[0])
+	while (next < array_count(places))
 		look_up(&places[next++]);
 }
 

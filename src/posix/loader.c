@@ -11,7 +11,7 @@
 #include <dlfcn.h>
 #include <link.h>
 #include <pthread.h>
-#include <string.h>
+#include <stdbool.h>
 
 static char *globals; /* of the loader, NULL if it does not tell */
 static size_t size;
@@ -29,7 +29,7 @@ __attribute__((constructor)) static void find(void)
 	}
 }
 
-static int held_by(const pthread_mutex_t *m, uint32_t owner)
+static bool held_by(const pthread_mutex_t *m, uint32_t owner)
 {
 	return m->__data.__lock > 0 && m->__data.__count > 0 &&
 	       m->__data.__owner == (int)owner && m->__data.__nusers == 1 &&

@@ -41,11 +41,8 @@ static bool taken(struct masked *m)
 
 static void mask_end(struct masked *m)
 {
-	if (!m->me)
-		return;
-	wf_signals_exchange(m->me, m->old);
-	/* What the other mask has blocked. */
-	wf_signals_take(m->me);
+	if (m->me)
+		wf_signals_set(m->me, m->old);
 }
 
 /* --- poll --- */

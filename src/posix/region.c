@@ -92,7 +92,7 @@ void wf_region_leave(void)
 		return;
 	}
 	give_back(me);
-	if (unlikely(me->pending & ~me->mask))
+	if (unlikely(signals_due(me)))
 		wf_signals_take(me);
 }
 

@@ -121,8 +121,7 @@ WF_HOOK int tgkill(pid_t process, pid_t thread, int signal)
 
 /* --- a stack for handlers --- */
 
-/* The kernel knows how much it needs on this CPU, which is less than libc says.
- */
+/* The kernel needs less on this CPU than libc says, and knows how much. */
 static int try_altstack(const stack_t *new)
 {
 	stack_t old;
@@ -176,16 +175,14 @@ static int suspend(struct wf_identity *me, uint64_t mask)
 	uint64_t old = wf_signals_exchange(me, mask);
 
 	wf_cancellation_point();
-	while (!(me->pending & ~me->mask)) {
+	while (!signals_due(me)) {
 		if (weft_sleep_until(WEFT_FOREVER) == -ECANCELED &&
-		    me->pending & ~me->mask)
+		    signals_due(me))
 			break;
 		wf_interrupted();
 	}
 	wf_interrupted();
-	wf_signals_exchange(me, old);
-	/* What the other mask has blocked. */
-	wf_signals_take(me);
+	wf_signals_set(me, old);
 	return -EINTR;
 }
 

@@ -180,8 +180,7 @@ static int create(pthread_t *made, const pthread_attr_t *attr, wf_start start,
 	errno = error;
 	if (r != -ENOMEM && r != -EMFILE && r != -EAGAIN)
 		return r;
-	/* Who tries until it works needs the end of some that have this worker
-	 * to run on. */
+	/* Who tries until it works waits for those who have this worker. */
 	if (identity_self())
 		wf_sched_yield(wf_self());
 	return -EAGAIN;
@@ -607,7 +606,7 @@ WF_HOOK int sched_yield(void)
 	if (me) {
 		wf_sched_yield(me->fiber);
 		/* It may wait in this way for what a handler does. */
-		if (unlikely(me->pending & ~me->mask))
+		if (unlikely(signals_due(me)))
 			wf_interrupted_by_signal();
 	}
 	wf_call(sched_yield);

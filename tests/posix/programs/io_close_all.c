@@ -35,16 +35,6 @@ static void *sleeps(void *arg)
 	return arg;
 }
 
-static void see_byte(int from, int to)
-{
-	struct later later;
-	char byte = 0;
-
-	write_later(&later, to, "x");
-	SEE_COUNT(read(from, &byte, 1));
-	join(later.thread);
-}
-
 /* Threads go on, and new ones begin. */
 static void see_life(void)
 {
@@ -53,10 +43,10 @@ static void see_life(void)
 	join(start(sleeps, NULL));
 	MUST_ERRNO(pipe(fd));
 	see("a pipe at %d, %d", fd[0], fd[1]);
-	see_byte(fd[0], fd[1]);
+	see_late_byte(fd[0], fd[1]);
 	close_both(fd);
 	tcp_pair(fd);
-	see_byte(fd[0], fd[1]);
+	see_late_byte(fd[0], fd[1]);
 	close_both(fd);
 }
 

@@ -7,23 +7,6 @@
 
 #include <signal.h>
 
-static void see_late_byte(int from, int to)
-{
-	struct later later;
-	char byte = 0;
-
-	write_later(&later, to, "x");
-	SEE_COUNT(read(from, &byte, 1));
-	join(later.thread);
-}
-
-static void *closes(void *arg)
-{
-	linger();
-	MUST_ERRNO(close(*(int *)arg));
-	return NULL;
-}
-
 /* Who waits at one number is not disturbed by what happens to the other. */
 static void *other_is_closed(void *arg)
 {
@@ -35,12 +18,12 @@ static void *other_is_closed(void *arg)
 		else
 			MUST_ERRNO(pipe(fd));
 		other = dup(fd[0]);
-		pthread_t closer = start(closes, &other);
+		pthread_t closer = start(closes_fd, &other);
 		see_late_byte(fd[0], fd[1]);
 		join(closer);
 
 		other = dup(fd[0]);
-		closer = start(closes, &fd[0]);
+		closer = start(closes_fd, &fd[0]);
 		see_late_byte(other, fd[1]);
 		join(closer);
 		see_late_byte(other, fd[1]);
@@ -59,7 +42,7 @@ static void *last_one(void *arg)
 	other = dup(fd[1]);
 	MUST_ERRNO(close(fd[1]));
 	see_late_byte(fd[0], other);
-	pthread_t closer = start(closes, &other);
+	pthread_t closer = start(closes_fd, &other);
 	SEE_COUNT(read(fd[0], &byte, 1));
 	join(closer);
 	MUST_ERRNO(close(fd[0]));

@@ -54,13 +54,6 @@ static void *whole(void *arg)
 	return arg;
 }
 
-static void *closes(void *arg)
-{
-	linger();
-	MUST_ERRNO(close(*(int *)arg));
-	return NULL;
-}
-
 /* Closing one end, while somebody waits at the other. */
 static void *ends(void *arg)
 {
@@ -69,12 +62,12 @@ static void *ends(void *arg)
 	int fd[2];
 
 	MUST_ERRNO(pipe(fd));
-	other = start(closes, &fd[1]);
+	other = start(closes_fd, &fd[1]);
 	SEE_COUNT(read(fd[0], &byte, 1));
 	join(other);
 	MUST_ERRNO(close(fd[0]));
 	MUST_ERRNO(pipe(fd));
-	other = start(closes, &fd[0]);
+	other = start(closes_fd, &fd[0]);
 	ssize_t n = write(fd[1], much, MUCH);
 	see("a part or an error: %d", n > 0 ? n < MUCH : errno == EPIPE);
 	join(other);

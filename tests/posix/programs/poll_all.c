@@ -70,26 +70,19 @@ static void *states(void *arg)
 	return arg;
 }
 
-static void *closes(void *arg)
-{
-	linger();
-	MUST_ERRNO(close(*(int *)arg));
-	return NULL;
-}
-
 static void *hang_up(void *arg)
 {
 	int fd[2];
 
 	MUST_ERRNO(pipe(fd));
 	struct pollfd p = {fd[0], POLLIN, 0};
-	pthread_t other = start(closes, &fd[1]);
+	pthread_t other = start(closes_fd, &fd[1]);
 	see_poll(&p, 1, -1);
 	join(other);
 	MUST_ERRNO(close(fd[0]));
 	unix_pair(fd);
 	p = (struct pollfd){fd[0], 0, 0};
-	other = start(closes, &fd[1]);
+	other = start(closes_fd, &fd[1]);
 	see_poll(&p, 1, -1);
 	join(other);
 	MUST_ERRNO(close(fd[0]));

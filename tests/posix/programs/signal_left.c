@@ -134,19 +134,6 @@ static void *suspends_alone(void *arg)
 	return arg;
 }
 
-static void to_the_process(void)
-{
-	sigset_t set = only(SIGUSR1);
-	pthread_t thread;
-
-	first = 0;
-	MUST(pthread_sigmask(SIG_BLOCK, &set, NULL));
-	MUST(pthread_create(&thread, NULL, suspends_alone, NULL));
-	MUST_ERRNO(kill(getpid(), SIGUSR1));
-	MUST(pthread_join(thread, NULL));
-	MUST(pthread_sigmask(SIG_UNBLOCK, &set, NULL));
-}
-
 static void send_once_more(int signal)
 {
 	if (first++ > 0)
@@ -168,14 +155,15 @@ static void *takes_two(void *arg)
 	return arg;
 }
 
-static void from_its_handler(void)
+/* What main() blocks is sent to the process, where such a thread is. */
+static void to_the_process(void *(*takes)(void *))
 {
 	sigset_t set = only(SIGUSR1);
 	pthread_t thread;
 
 	first = 0;
 	MUST(pthread_sigmask(SIG_BLOCK, &set, NULL));
-	MUST(pthread_create(&thread, NULL, takes_two, NULL));
+	MUST(pthread_create(&thread, NULL, takes, NULL));
 	MUST_ERRNO(kill(getpid(), SIGUSR1));
 	MUST(pthread_join(thread, NULL));
 	MUST(pthread_sigmask(SIG_UNBLOCK, &set, NULL));
@@ -259,8 +247,8 @@ int main(void)
 	MUST(pthread_create(&thread, NULL, sets_its_cpus, NULL));
 	MUST(pthread_join(thread, NULL));
 	to_one_that_suspends();
-	to_the_process();
-	from_its_handler();
+	to_the_process(suspends_alone);
+	to_the_process(takes_two);
 	to_one_that_is_busy(NULL);
 	to_one_that_is_busy(&thread);
 	leaves_no_descriptor();

@@ -171,6 +171,17 @@ __attribute__((unused)) static void write_later(struct later *later, int fd,
 	later->thread = start(write_after_a_while, later);
 }
 
+/* A byte that goes in at `to` when we have probably come to wait at `from`. */
+__attribute__((unused)) static void see_late_byte(int from, int to)
+{
+	struct later later;
+	char byte = 0;
+
+	write_later(&later, to, "x");
+	SEE_COUNT(read(from, &byte, 1));
+	join(later.thread);
+}
+
 /* A thread: close the descriptor, perhaps of somebody who waits there. */
 __attribute__((unused)) static void *closes_fd(void *arg)
 {
