@@ -53,7 +53,7 @@ count() {
 }
 
 fibers() {
-	count env WEFT_WORKERS=2 "$@"
+	count env WEFT_WORKERS=2 "$@" 25
 	[ "$known" -le 25 ] || { echo "too many" && exit 1; }
 }
 

@@ -2,13 +2,20 @@
 /*
  * threads.c - an ordinary program: fifty threads meet, and are counted.
  *
- * Prints how many of them there are, and how many the kernel knows of.
+ *      threads [MOST]
+ *
+ * Prints how many of them there are, and how many the kernel knows of.  One
+ * that ends is known for a moment longer: so it looks again while it knows of
+ * more than MOST.
  */
 #include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define THREADS 50
+#define LOOKS   20000
 
 static pthread_barrier_t arrived, counted;
 
@@ -32,8 +39,20 @@ static int tasks(void)
 	return count;
 }
 
-int main(void)
+static int tasks_but(int most)
 {
+	int count = tasks();
+
+	for (int look = 1; count > most && look < LOOKS; look++) {
+		sched_yield();
+		count = tasks();
+	}
+	return count;
+}
+
+int main(int argc, char **argv)
+{
+	int most = argc > 1 ? atoi(argv[1]) : THREADS + 1;
 	pthread_t threads[THREADS];
 	void *result;
 	int known, met = 0;
@@ -45,7 +64,7 @@ int main(void)
 			return 1;
 	}
 	pthread_barrier_wait(&arrived);
-	known = tasks();
+	known = tasks_but(most);
 	pthread_barrier_wait(&counted);
 	for (int i = 0; i < THREADS; i++) {
 		pthread_join(threads[i], &result);

@@ -61,7 +61,7 @@ static int run(const char *const *argv, const struct weft_process_options *o)
 static char *output_of(const char *const *argv,
 		       const struct weft_process_options *o)
 {
-	static _Thread_local char text[65536];
+	static char text[65536]; /* not a worker's: the fiber goes on on any */
 	struct weft_process p;
 	size_t n = 0;
 	int status = -1;
