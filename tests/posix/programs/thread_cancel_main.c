@@ -89,11 +89,16 @@ static void (*wait_for)(void);
 
 static void child(void)
 {
+	int old;
+
+	/* Until there is a handler: this may take longer than it lingers. */
+	MUST(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old));
 	main_thread = pthread_self();
 	other = start(cancels, NULL);
 	MUST_ERRNO(sem_wait(&begun));
 	MUST(pthread_mutex_lock(&lock));
 	pthread_cleanup_push(clean, NULL);
+	MUST(pthread_setcancelstate(old, NULL));
 	wait_for();
 	pthread_cleanup_pop(0);
 	exit(1);
