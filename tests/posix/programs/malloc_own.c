@@ -13,8 +13,9 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_key_t key;
 static char room[ROOM] __attribute__((aligned(64)));
-static size_t used; /* lock, as the rest */
-static bool inside, has_key;
+static size_t used;  /* lock */
+static bool has_key; /* lock */
+static __thread bool inside;
 
 /* With the lock held: it could not be called once more from here. */
 static void set_up(void)
@@ -31,18 +32,18 @@ static void *take(size_t size)
 
 	if (inside)
 		abort();
+	inside = true;
 	if (pthread_mutex_trylock(&lock) != 0)
 		pthread_mutex_lock(&lock);
-	inside = true;
 	if (!has_key)
 		set_up();
-	inside = false;
 	size = (size + 127) & ~(size_t)63;
 	if (size > ROOM - used)
 		abort();
 	p = room + used;
 	used += size;
 	pthread_mutex_unlock(&lock);
+	inside = false;
 	*(size_t *)p = size - 64;
 	return p + 64;
 }

@@ -261,10 +261,11 @@ static void *is_never_enabled(void *arg)
 
 static void when_disabled(void)
 {
-	pthread_t thread = start(is_disabled, NULL);
+	pthread_t thread;
 	int here;
 
 	see("-- disabled");
+	thread = start(is_disabled, NULL);
 	sem_wait(&ready);
 	MUST(pthread_cancel(thread));
 	sem_post(&go_on);
