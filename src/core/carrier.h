@@ -29,6 +29,7 @@
 #ifndef WF_CARRIER_H
 #define WF_CARRIER_H
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include "base/check.h"
@@ -54,6 +55,7 @@ struct wf_carrier {
 	weft_time stuck_since;
 	_Atomic(struct weft_fiber *) running; /* owner writes: or its loop */
 	_Atomic pid_t tid; /* atomic: the kernel's number of the thread, or 0 */
+	stack_t altstack;  /* the thread's, for handlers of signals */
 	struct wf_worker *worker; /* constant between two takeovers */
 };
 

@@ -16,6 +16,7 @@
 #include "os/stack.h"
 #include "posix/delivery.h"
 #include "posix/interrupt.h"
+#include "posix/knock.h"
 #include "posix/lot.h"
 #include "posix/quiet.h"
 #include "posix/proxy.h"
@@ -110,6 +111,7 @@ void wf_begin_forget(void)
 	wf_lot_forget();
 	wf_proxy_forget();
 	wf_delivery_forget();
+	wf_knock_forget();
 	lock = (struct wf_spin){0};
 	atom_store_rlx(&begun, false);
 	/* Which tells the runtime that it has nothing to restore. */
@@ -145,7 +147,8 @@ static int start(void)
 		r = wf_runtime_begin(&options);
 	if (r == 0) {
 		lowest = wf_begin_own_from(0); /* if there was no room */
-		wf_setid_watch();
+		if (wf_setid_watch())
+			wf_knock_begin();
 	}
 	wf_signals_masked = wf_proxy_watch;
 	wf_identity_at_return = wf_interrupted_at_last;

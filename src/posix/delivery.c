@@ -14,11 +14,11 @@
 #include "weft/fiber.h"
 
 #define KERNEL_RESTART 0x10000000ul
-#define KERNEL_ONSTACK 0x08000000ul
 #define KERNEL_NODEFER 0x40000000ul
 #define REAL_TIME      32
 
 void (*wf_signals_masked)(uint64_t mask);
+void (*wf_signal_at_due)(struct wf_identity *to);
 
 static pid_t process(void)
 {
@@ -195,8 +195,11 @@ int wf_signal_send(struct wf_identity *to, int signal, const siginfo_t *info)
 		wake = takes(to, bit);
 	}
 	spin_unlock(&to->signals);
-	if (wake)
-		weft_cancel(to->fiber);
+	if (!wake)
+		return r;
+	weft_cancel(to->fiber);
+	if (wf_signal_at_due)
+		wf_signal_at_due(to);
 	return r;
 }
 
@@ -217,39 +220,45 @@ static bool stops_by_default(int signal)
  * To this kernel thread, where it is blocked, and then let it in.  A fault's is
  * blocked nowhere: it has come in by then.
  */
-static void let_in(const siginfo_t *info)
+static void let_in(struct wf_identity *me, const siginfo_t *info)
 {
 	uint64_t all = wf_signals_all();
 	uint64_t mask = all & ~signal_bit(info->si_signo);
+	const void *program = me->program;
 
+	IDENTITY_CALLS_PROGRAM(me);
 	wf_call(rt_tgsigqueueinfo, process(), wf_thread_id(), info->si_signo,
 		info);
 	if (mask != all)
 		wf_call(rt_sigsuspend, &mask, sizeof mask);
+	me->program = program;
 }
 
-static void let_in_on(const stack_t *altstack, const siginfo_t *info)
+/* The thread's own, or none: on the worker's it could not wait. */
+static void let_in_on_altstack(struct wf_identity *me, const siginfo_t *info)
 {
-	stack_t old;
-
-	wf_call(sigaltstack, altstack, &old);
-	let_in(info);
-	wf_call(sigaltstack, &old, NULL);
+	wf_call(sigaltstack, &me->altstack, NULL);
+	let_in(me, info);
 }
 
 /* The mask is what it is meant to be while a handler runs. */
 static void handle(struct wf_identity *me, const siginfo_t *info,
 		   const struct wf_kernel_action *d)
 {
+	const struct wf_carrier *here = me->fiber->carrier;
+	bool on_altstack = d->flags & WF_KERNEL_ONSTACK;
 	uint64_t more = d->mask, old;
 
 	if (!(d->flags & KERNEL_NODEFER))
 		more |= signal_bit(info->si_signo);
 	old = wf_signals_exchange(me, me->mask | more);
-	if (d->flags & KERNEL_ONSTACK && me->altstack.ss_sp)
-		let_in_on(&me->altstack, info);
+	if (on_altstack)
+		let_in_on_altstack(me, info);
 	else
-		let_in(info);
+		let_in(me, info);
+	/* The return from a handler brings that of where it began. */
+	if (on_altstack || me->fiber->carrier != here)
+		wf_call(sigaltstack, &me->fiber->carrier->altstack, NULL);
 	wf_signals_exchange(me, old);
 }
 

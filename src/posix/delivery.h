@@ -14,7 +14,7 @@
  *                straight to the kernel, if the fiber is in a region, where
  *                the kernel's mask is its own, or is a thread again
  *      take      the fiber, after its wait, at its next call that may wait or
- *                give way, or when it ends
+ *                give way, when it ends, or while it computes (knock.h)
  *
  * A signal to the process goes to main(), a thread of the kernel's, and never
  * comes here.
@@ -44,6 +44,8 @@ static inline uint64_t signal_bits(const sigset_t *set)
 
 /* Those that nobody can block. */
 #define WF_UNBLOCKABLE (signal_bit(SIGKILL) | signal_bit(SIGSTOP))
+
+#define WF_KERNEL_ONSTACK 0x08000000ul
 
 /* How the kernel has what is done about a signal. */
 struct wf_kernel_action {
@@ -115,5 +117,11 @@ void wf_signals_set(struct wf_identity *me, uint64_t mask);
 
 /* Called by a fiber that has this mask from now on. */
 extern void (*wf_signals_masked)(uint64_t mask);
+
+/*
+ * Called, if not NULL, when something has become due for a thread, whatever it
+ * does; the caller is quiet.
+ */
+extern void (*wf_signal_at_due)(struct wf_identity *to);
 
 #endif

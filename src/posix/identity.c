@@ -117,13 +117,18 @@ static void shell_put(struct shell *s)
  */
 static void escape(void *id)
 {
-	_longjmp(*((struct wf_identity *)id)->escape, 1);
+	struct wf_identity *me = id;
+
+	me->program = NULL;
+	_longjmp(*me->escape, 1);
 }
 
 static WF_NOINLINE void call_start(struct wf_identity *me)
 {
+	IDENTITY_CALLS_PROGRAM(me);
 	pthread_cleanup_push(escape, me);
 	me->result = me->start(me->arg);
+	me->program = NULL;
 	wf_identity_at_return();
 	pthread_cleanup_pop(0);
 }

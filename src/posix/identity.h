@@ -71,7 +71,8 @@ struct wf_identity {
 	pthread_t *made;        /* to be filled, by lock `signals`; or NULL */
 	wf_start start;         /* of the present thread, as what follows */
 	void *arg, *result;
-	jmp_buf *escape;                       /* out of pthread_exit() */
+	const void *program; /* where it begins: below are no frames of ours */
+	jmp_buf *escape;     /* out of pthread_exit() */
 	_Atomic(struct wf_identity *) awaited; /* whom it joins */
 	char name[16];                  /* as pthread_setname_np() has it */
 	struct wf_spin signals;         /* of the four, see delivery.h */
@@ -79,6 +80,7 @@ struct wf_identity {
 	uint64_t pending;               /* signals to it */
 	uint64_t mask;                  /* of signals; others read it locked */
 	uint64_t awaited_signals;       /* it is in sigwait() */
+	struct wf_link knock;           /* see knock.h */
 	uint32_t regions;               /* it is inside, see region.h */
 	stack_t altstack;               /* owner */
 	_Atomic(struct wf_wish *) wish; /* atomic: of another; see below */
@@ -99,6 +101,9 @@ static inline struct wf_identity *identity_of(struct weft_fiber *f)
 {
 	return container_of(f->life, struct wf_identity, life);
 }
+
+/* By a function of ours that calls one of the program, in its own frame. */
+#define IDENTITY_CALLS_PROGRAM(me) ((me)->program = __builtin_frame_address(0))
 
 /* Whether the present thread of the program has. */
 static inline bool identity_ended(struct wf_identity *id)

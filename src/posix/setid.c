@@ -10,9 +10,8 @@
 #include "core/carrier.h"
 #include "os/call.h"
 #include "posix/delivery.h"
+#include "posix/knock.h"
 #include "weft/blocking.h"
-
-#define SETID_SIGNAL 33
 
 typedef void (*handler)(int, siginfo_t *, void *);
 
@@ -22,6 +21,10 @@ static void handle(int signal, siginfo_t *info, void *context)
 {
 	struct wf_identity *me = identity_self();
 
+	if (wf_knock_heard(info)) {
+		wf_knock_answer(context);
+		return;
+	}
 	if (!me) {
 		libcs(signal, info, context);
 		return;
@@ -31,16 +34,22 @@ static void handle(int signal, siginfo_t *info, void *context)
 	wf_base_set(me->fiber->ctx.base);
 }
 
-void wf_setid_watch(void)
+bool wf_setid_watch(void)
 {
 	struct wf_kernel_action a;
 
-	if (wf_call(rt_sigaction, SETID_SIGNAL, NULL, &a, sizeof a.mask) < 0 ||
-	    !a.handler || a.handler == (void *)handle)
-		return;
+	if (wf_call(rt_sigaction, WF_KNOCK_SIGNAL, NULL, &a, sizeof a.mask) <
+		    0 ||
+	    !a.handler)
+		return false;
+	if (a.handler == (void *)handle)
+		return true;
 	libcs = (handler)a.handler;
 	a.handler = (void *)handle;
-	wf_call(rt_sigaction, SETID_SIGNAL, &a, NULL, sizeof a.mask);
+	/* A fiber that is knocked at may wait in what it does then. */
+	a.flags &= ~WF_KERNEL_ONSTACK;
+	return wf_call(rt_sigaction, WF_KNOCK_SIGNAL, &a, NULL,
+		       sizeof a.mask) == 0;
 }
 
 /* --- on a thread of the pool --- */

@@ -11,7 +11,12 @@
 #ifndef WF_POSIX_SETID_H
 #define WF_POSIX_SETID_H
 
-/* Take the place of libc's handler, which is there once libc made a thread. */
-void wf_setid_watch(void);
+#include <stdbool.h>
+
+/*
+ * Take the place of libc's handler, which is there once libc made a thread.
+ * False: it is not there.
+ */
+bool wf_setid_watch(void);
 
 #endif

@@ -551,7 +551,10 @@ struct c11_start {
 static void *start_c11(void *arg)
 {
 	struct c11_start s = *(struct c11_start *)arg;
+	struct wf_identity *me = identity_self();
 
+	if (me)
+		IDENTITY_CALLS_PROGRAM(me);
 	free(arg);
 	return (void *)(intptr_t)s.start(s.arg);
 }

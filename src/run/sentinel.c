@@ -38,6 +38,8 @@ struct sight {
 	bool shares; /* it has spawned since, and so shared what is wanted */
 };
 
+bool (*wf_sentinel_at_look)(void);
+
 static pthread_t thread;
 static struct sight *sights; /* one a worker */
 static uint32_t limit;
@@ -210,6 +212,8 @@ static void tick(void)
 	bool idle = any_asleep();
 	uint32_t awake = look(idle);
 
+	if (wf_sentinel_at_look && wf_sentinel_at_look())
+		last_word = 0;
 	if (at_rest(wf_idle_all_asleep(&wf_runtime.idle)))
 		wf_idle_rest(&wf_runtime.idle, last_word);
 	else

@@ -38,6 +38,7 @@
 #ifndef WF_SENTINEL_H
 #define WF_SENTINEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -47,6 +48,12 @@
  */
 int wf_sentinel_begin(uint32_t stuck_threads);
 void wf_sentinel_end(void);
+
+/*
+ * Called at each look, if not NULL; true: there is to be another one, even if
+ * every worker sleeps.
+ */
+extern bool (*wf_sentinel_at_look)(void);
 
 /* In a forked child: there is none. */
 void wf_sentinel_forget(void);

@@ -119,6 +119,7 @@ static void carry(struct thread *t)
 	atom_store_rlx(&t->carrier.tid, wf_thread_id());
 	if (wf_altstack_begin(&altstack) < 0)
 		wf_say("no memory to report stack overflows from one thread");
+	sigaltstack(NULL, &t->carrier.altstack);
 	if (wf_sample_there())
 		wf_sample_unblock();
 	while (await_worker(t) && !wf_worker_run(&t->carrier))
