@@ -91,24 +91,28 @@ static void *between_threads(void *arg)
 	return arg;
 }
 
+static void *lets_go(void *arg)
+{
+	linger();
+	EXPECT(write(*(int *)arg, "x", 1) == 1);
+	return NULL;
+}
+
+/* It is let go of once it has been found locked. */
 static void *waits_for_record(void *arg)
 {
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	pthread_t other;
 	int fd = opened();
 
 	SEE_ERRNO(fcntl(fd, F_SETLK, &whole));
+	other = start(lets_go, arg);
 	SEE_ERRNO(fcntl(fd, F_SETLKW, &whole));
 	SEE_ERRNO(lockf(fd, F_ULOCK, 0));
 	SEE_ERRNO(lockf(fd, F_LOCK, 0));
 	SEE_ERRNO(lockf(fd, F_TEST, 0));
 	MUST_ERRNO(close(fd));
-	return arg;
-}
-
-static void *lets_go(void *arg)
-{
-	linger();
-	EXPECT(write(*(int *)arg, "x", 1) == 1);
+	join(other);
 	return NULL;
 }
 
@@ -129,11 +133,7 @@ static void *with_another_process(void *arg)
 		_exit(0);
 	}
 	EXPECT(read(back[0], &byte, 1) == 1);
-	pthread_t waiter = start(waits_for_record, NULL);
-	linger();
-	pthread_t other = start(lets_go, &fd[1]);
-	join(waiter);
-	join(other);
+	join(start(waits_for_record, &fd[1]));
 	EXPECT(waitpid(child, &status, 0) == child);
 	close_both(fd);
 	close_both(back);

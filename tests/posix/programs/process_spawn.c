@@ -227,8 +227,10 @@ static void *says_hello(void *arg)
 
 static void *becomes_a_daemon(void *arg)
 {
-	int *fd = arg, other[2];
+	int fd[2], other[2];
 
+	/* The stack they are on may be another thread's in the daemon. */
+	memcpy(fd, arg, sizeof(fd));
 	MUST_ERRNO(daemon(1, 1));
 	EXPECT(getsid(0) != 0 && getppid() != 0);
 	MUST_ERRNO(close(fd[0]));

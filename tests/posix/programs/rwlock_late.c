@@ -78,10 +78,11 @@ static void end_all(pthread_t readers[READERS], pthread_t writer)
 
 static void wait_their_turn(void)
 {
-	pthread_t readers[READERS], writer = begin(writes);
+	pthread_t readers[READERS], writer;
 	struct timespec soon = in_ms(CLOCK_REALTIME, 1);
 
 	see("-- a writer who waits");
+	writer = begin(writes);
 	SEE_ERROR(pthread_rwlock_tryrdlock(&lock));
 	SEE_ERROR(pthread_rwlock_timedrdlock(&lock, &soon));
 	start_readers(readers);
@@ -93,9 +94,10 @@ static void wait_their_turn(void)
 /* The lock is read all the time. */
 static void need_not_wait(void)
 {
-	pthread_t readers[READERS], writer = begin(gives_up);
+	pthread_t readers[READERS], writer;
 
 	see("-- a writer who gives up");
+	writer = begin(gives_up);
 	linger();
 	start_readers(readers);
 	end_all(readers, writer);
