@@ -6,6 +6,7 @@
 #include "wire.h"
 #include "prod.h"
 
+#include <semaphore.h>
 #include <sys/signalfd.h>
 
 static pthread_t waiter;
@@ -114,6 +115,7 @@ static void *for_the_process(void *arg)
 }
 
 static int over;
+static sem_t left_alone; /* nobody sends any more */
 
 static void *suspends(void *arg)
 {
@@ -125,20 +127,23 @@ static void *suspends(void *arg)
 	see("handled: %d", handled_here > 0);
 	MUST(pthread_sigmask(SIG_BLOCK, NULL, &now));
 	see("blocked again: %d", sigismember(&now, SIGUSR1));
+	set(&over);
+	MUST_ERRNO(sem_wait(&left_alone));
 	/* One that is pending ends it at once. */
 	handled_here = 0;
 	MUST(raise(SIGUSR1));
 	SEE_ERRNO(sigsuspend(&all_but));
 	see("handled: %d", handled_here);
-	set(&over);
 	return arg;
 }
 
 static void *suspended(void *arg)
 {
+	MUST_ERRNO(sem_init(&left_alone, 0, 0));
 	over = 0;
 	pthread_t thread = start(suspends, NULL);
 	prod_until(thread, SIGUSR1, &over);
+	MUST_ERRNO(sem_post(&left_alone));
 	join(thread);
 	return arg;
 }
