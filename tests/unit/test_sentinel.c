@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -36,6 +37,7 @@ static struct {
 	_Atomic uint32_t done;   /* fibers and servers that have ended */
 	_Atomic uint32_t served; /* connections answered */
 	_Atomic bool all;
+	int end; /* an eventfd: of who blocks, one for each at the end */
 } scene;
 
 /* Compute until all others have ended, for a second at least. */
@@ -49,22 +51,24 @@ static void *compute(void *unused)
 	return unused;
 }
 
-/* The kernel keeps the thread for two seconds: the others have ended by then.
- */
+/* The kernel keeps the thread until all others have ended. */
 static void *block(void *unused)
 {
-	struct timespec two = {.tv_sec = 2 * T_SLOW};
+	uint64_t n;
 
 	scene.held++;
-	T_CHECK(syscall(SYS_nanosleep, &two, NULL) == 0);
-	T_CHECK(scene.all);
+	T_CHECK(syscall(SYS_read, scene.end, &n, sizeof n) == sizeof n);
 	return unused;
 }
 
 static void one_more_done(void)
 {
-	if (++scene.done == scene.fibers + CONNECTIONS)
+	uint64_t all = WORKERS; /* so many block */
+
+	if (++scene.done == scene.fibers + CONNECTIONS) {
 		scene.all = true;
+		T_CHECK(write(scene.end, &all, sizeof all) == sizeof all);
+	}
 }
 
 static void *live(void *unused)
@@ -151,6 +155,8 @@ static int live_beside_the_stuck(void *unused)
 Test(sentinel, servers_answer_beside_fibers_that_hold_every_worker)
 {
 	scene.fibers = t_scale(1000);
+	scene.end = eventfd(0, EFD_SEMAPHORE);
+	cr_assert_geq(scene.end, 0);
 	cr_assert_eq(t_run(WORKERS, live_beside_the_stuck, NULL), 0);
 	cr_assert(scene.all);
 	cr_assert_eq(scene.served, 2 * CONNECTIONS);
@@ -337,7 +343,8 @@ static int hold_more_than_allowed(void *unused)
 	for (int i = 0; i < 3; i++)
 		T_CHECK(weft_spawn(&f[i], NULL, hold_a_thread, NULL) == 0);
 	/* Two are lost; the third holds the worker itself, and so us. */
-	T_CHECK(weft_sleep(WEFT_MSEC(50)) == 0);
+	while (stuck_now < 3 && !let_go)
+		T_CHECK(weft_sleep(WEFT_USEC(100)) == 0);
 	T_CHECK(let_go);
 	for (int i = 0; i < 3; i++)
 		T_CHECK(weft_join(f[i], NULL) == 0);
