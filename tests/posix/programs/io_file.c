@@ -134,8 +134,12 @@ static void *appended(void *arg)
 
 static void *gathers(void *arg)
 {
-	see("gathered %zu", gather(*(int *)arg, MUCH));
-	return NULL;
+	return (void *)gather(*(int *)arg, MUCH);
+}
+
+static void see_gathered(pthread_t reader)
+{
+	see("gathered %zu", (size_t)join(reader));
 }
 
 /* All bytes, by as many calls as it takes. */
@@ -151,7 +155,7 @@ static void *moved(void *arg)
 	pthread_t reader = start(gathers, &fd[0]);
 	while (at < MUCH)
 		MUST_ERRNO(sendfile(fd[1], file, &at, MUCH - at));
-	join(reader);
+	see_gathered(reader);
 	SEE_COUNT(sendfile(fd[1], file, &at, 1));
 	close_both(fd);
 
@@ -159,7 +163,7 @@ static void *moved(void *arg)
 	MUST_ERRNO(lseek(file, 0, SEEK_SET));
 	reader = start(gathers, &fd[0]);
 	SEE_COUNT(sendfile(fd[1], file, NULL, MUCH));
-	join(reader);
+	see_gathered(reader);
 	close_both(fd);
 
 	at = 0;
@@ -200,7 +204,7 @@ static void *spliced(void *arg)
 		sum += n;
 	}
 	join(source);
-	join(reader);
+	see_gathered(reader);
 	SEE_COUNT(splice(in[0], NULL, out[1], NULL, 1, SPLICE_F_NONBLOCK));
 
 	/* Waiting for the source. */
