@@ -28,7 +28,7 @@ import threading
 import time
 import unittest
 
-LIMIT = 20  # seconds that any single wait may take
+LIMIT = 100  # seconds that any single wait may take
 HUGE = 32 << 20  # bytes, more than the buffers of a connection hold
 PROGRAM = ""
 PRELOAD = {}  # in a program's environment
@@ -392,11 +392,17 @@ class PthreadEcho(EchoCase):
         for sock in socks:
             sock.sendall(b"x")
             self.assertEqual(receive(sock, 1), b"x")
-        threads = len(os.listdir(f"/proc/{server.process.pid}/task"))
+        def threads():
+            return len(os.listdir(f"/proc/{server.process.pid}/task"))
+
         if "LD_PRELOAD" in PRELOAD:
-            self.assertLessEqual(threads, 8)
+            # One that has stood in for another may be about to end.
+            limit = time.monotonic() + LIMIT
+            while threads() > 8 and time.monotonic() < limit:
+                pass
+            self.assertLessEqual(threads(), 8)
         else:
-            self.assertEqual(threads, 102)
+            self.assertEqual(threads(), 102)
         self.assert_ends(server)
 
     def stuck(self):
@@ -419,8 +425,11 @@ class PthreadEcho(EchoCase):
     def sleeps_over_input(self, server, sock):
         before = self.unread(server, sock)
         tasks = pathlib.Path(f"/proc/{server.process.pid}/task").iterdir()
-        states = {(task / "stat").read_text().rpartition(") ")[2][0]
-                  for task in tasks}
+        try:
+            states = {(task / "stat").read_text().rpartition(") ")[2][0]
+                      for task in tasks}
+        except (FileNotFoundError, ProcessLookupError):
+            return False  # one has ended meanwhile
         return states == {"S"} and before and (
             before == self.unread(server, sock))
 
