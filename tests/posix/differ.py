@@ -189,7 +189,7 @@ def arguments():
     parser.add_argument("--runs", type=int, default=2,
                         help="on plain threads (%(default)s)")
     parser.add_argument("--workers", default="1,2,4", help="%(default)s")
-    parser.add_argument("--limit", type=float, default=60,
+    parser.add_argument("--limit", type=float, default=180,
                         help="seconds for each run (%(default)s)")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args()

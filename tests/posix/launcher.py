@@ -24,7 +24,7 @@ import unittest
 OPTIONS = None
 THREADS = pathlib.Path(__file__).resolve().parents[1] / "package" / "threads.c"
 LIBRARY = "libweft_posix.so"
-LIMIT = 60  # seconds that any one program may take
+LIMIT = 200  # seconds that any one program may take
 NOBODY = 65534
 CAPABILITIES = "security.capability"
 

@@ -18,7 +18,7 @@
 #include "weft/time.h"
 
 /* Sanitizers keep memory of their own for each byte that was touched. */
-TestSuite(burst, .timeout = 100, .disabled = T_SANITIZED);
+TestSuite(burst, .timeout = 100 * T_SLOW, .disabled = T_SANITIZED);
 
 #define TOUCHED (32 << 10)
 #define LEFT    256 /* bytes: a handle and a place on the list, which stay */

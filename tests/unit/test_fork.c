@@ -14,7 +14,7 @@
 #include <weft.h>
 
 /* A sanitizer's malloc may be locked by a thread that the child has not. */
-TestSuite(fork, .timeout = 10, .disabled = T_SANITIZED);
+TestSuite(fork, .timeout = 10 * T_SLOW, .disabled = T_SANITIZED);
 
 static int pipe_[2];
 

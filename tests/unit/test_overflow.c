@@ -21,7 +21,7 @@
 #include "weft/time.h"
 
 /* Sanitizers have fault handlers and stack bounds of their own. */
-TestSuite(overflow, .timeout = 10, .disabled = T_SANITIZED);
+TestSuite(overflow, .timeout = 10 * T_SLOW, .disabled = T_SANITIZED);
 
 static char said[1 << 16];
 

@@ -26,8 +26,8 @@ import subprocess
 import sys
 import tempfile
 
-LIMIT = 60  # seconds that a server may take for all of its conversations
-ENDING = 30  # and to end
+LIMIT = 200  # seconds that a server may take for all of its conversations
+ENDING = 100  # and to end
 WORKERS = 2
 MOST_THREADS = 8  # on fibers
 SHOWN = 30  # threads and lines of a server that failed
