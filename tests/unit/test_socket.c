@@ -298,10 +298,13 @@ static int connect_to_full(void *arg)
 {
 	struct sockaddr_in at;
 	int lfd = foreign_listener(&at, 0), fds[4], fd;
-	weft_time deadline = weft_after(WEFT_MSEC(20));
+	struct pollfd arrived = {.fd = lfd, .events = POLLIN};
+	weft_time deadline;
 
 	(void)arg;
 	fill_queue((void *)&at, sizeof at, fds, 4);
+	T_CHECK(poll(&arrived, 1, -1) == 1);
+	deadline = weft_after(WEFT_MSEC(20));
 	fd = socket(AF_INET, SOCK_STREAM, 0);
 	T_CHECK(weft_connect_until(fd, (void *)&at, sizeof at, deadline) ==
 		-ETIMEDOUT);
