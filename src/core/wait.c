@@ -123,16 +123,22 @@ static inline bool may_have_fired(struct weft_fiber *me, weft_time deadline)
 	return !timer_surely_covers(me, deadline) && timer_fired(timer_of(me));
 }
 
-/* A timer that has fired may have been an earlier wait's. */
+/*
+ * A timer that has fired may have been an earlier wait's.  One that is armed
+ * anew has fired at once if the deadline has passed since the clock was read:
+ * then nobody wakes us.
+ */
 static inline bool expired(struct wf_wait *w, weft_time deadline)
 {
 	if (deadline == WEFT_FOREVER)
 		return false;
-	if (timed(w->waiter, deadline) && !may_have_fired(w->waiter, deadline))
-		return false;
-	if (wf_clock_now() >= deadline)
-		return true;
-	arm(w, deadline);
+	if (!timed(w->waiter, deadline))
+		return wf_clock_now() >= deadline;
+	while (may_have_fired(w->waiter, deadline)) {
+		if (wf_clock_now() >= deadline)
+			return true;
+		arm(w, deadline);
+	}
 	return false;
 }
 
