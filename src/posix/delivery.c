@@ -301,18 +301,41 @@ int wf_signal_fetch(struct wf_identity *me, uint64_t set, siginfo_t *info)
 	return signal;
 }
 
-enum wf_taken wf_signals_take(struct wf_identity *me)
+/* Whether there was one. */
+static bool take_one(struct wf_identity *me, uint64_t set, enum wf_taken *all)
 {
-	enum wf_taken all = WF_NOTHING, one;
 	int error = errno;
+	enum wf_taken one;
 	siginfo_t info;
 
-	while (wf_signal_fetch(me, ~me->mask, &info)) {
-		one = deliver(me, &info);
-		if (one > all)
-			all = one;
-	}
+	if (!wf_signal_fetch(me, set, &info))
+		return false;
+	one = deliver(me, &info);
+	if (one > *all)
+		*all = one;
 	errno = error;
+	return true;
+}
+
+enum wf_taken wf_signals_take(struct wf_identity *me)
+{
+	enum wf_taken all = WF_NOTHING;
+
+	while (take_one(me, ~me->mask, &all))
+		;
+	return all;
+}
+
+enum wf_taken wf_signals_take_once(struct wf_identity *me)
+{
+	enum wf_taken all = WF_NOTHING;
+	uint64_t due;
+
+	spin_lock(&me->signals);
+	due = me->pending & ~me->mask;
+	spin_unlock(&me->signals);
+	for (; due; due &= due - 1)
+		take_one(me, due & -due, &all);
 	return all;
 }
 

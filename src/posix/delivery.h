@@ -93,6 +93,9 @@ enum wf_taken {
  */
 enum wf_taken wf_signals_take(struct wf_identity *me);
 
+/* The same, but of what is there now, and of each signal one. */
+enum wf_taken wf_signals_take_once(struct wf_identity *me);
+
 /*
  * A write to nobody has raised it on this kernel thread, where it is blocked;
  * who has a right to it is sent one.

@@ -45,6 +45,15 @@ bool wf_interrupted(void)
 	return restart;
 }
 
+void wf_interrupted_but_for_signals(void)
+{
+	struct wf_identity *me = identity_self();
+
+	if (me)
+		taken_back(me);
+	end_if_cancelled(me);
+}
+
 bool wf_handled(void)
 {
 	struct wf_identity *me = identity_self();

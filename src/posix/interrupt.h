@@ -26,6 +26,9 @@ bool wf_interrupted(void);
 /* The same for calls that end with EINTR whenever a handler has run: true. */
 bool wf_handled(void);
 
+/* Its cancellation alone: what it is sent stays due. */
+void wf_interrupted_but_for_signals(void);
+
 /* As wf_interrupted() where a cancellation may not end the call. */
 bool wf_interrupted_by_signal(void);
 

@@ -170,18 +170,19 @@ WF_HOOK int sigpending(sigset_t *set)
 
 /* --- waiting for a handler --- */
 
+/* What comes while a handler runs is met by the mask from before. */
 static int suspend(struct wf_identity *me, uint64_t mask)
 {
-	uint64_t old = wf_signals_exchange(me, mask);
+	uint64_t old;
 
 	wf_cancellation_point();
-	while (!signals_due(me)) {
-		if (weft_sleep_until(WEFT_FOREVER) == -ECANCELED &&
-		    signals_due(me))
+	old = wf_signals_exchange(me, mask);
+	for (;;) {
+		wf_interrupted_but_for_signals();
+		if (wf_signals_take_once(me) != WF_NOTHING)
 			break;
-		wf_interrupted();
+		weft_sleep_until(WEFT_FOREVER);
 	}
-	wf_interrupted();
 	wf_signals_set(me, old);
 	return -EINTR;
 }

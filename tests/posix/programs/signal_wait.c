@@ -148,6 +148,31 @@ static void *suspended(void *arg)
 	return arg;
 }
 
+static void sends_it_again(int number)
+{
+	if (handled_here++ == 0)
+		MUST(pthread_kill(pthread_self(), number));
+}
+
+/* What is sent while the handler runs is met by the mask from before. */
+static void *suspends_once(void *arg)
+{
+	sigset_t all_but = awaited, now;
+
+	sigdelset(&all_but, SIGUSR1);
+	handle(SIGUSR1, sends_it_again, 0);
+	handled_here = 0;
+	MUST(raise(SIGUSR1));
+	SEE_ERRNO(sigsuspend(&all_but));
+	see("handled: %d", handled_here);
+	MUST_ERRNO(sigpending(&now));
+	see("pending: %d", sigismember(&now, SIGUSR1));
+	SEE_ERRNO(sigsuspend(&all_but));
+	see("handled: %d", handled_here);
+	handle(SIGUSR1, count_signal, 0);
+	return arg;
+}
+
 static void *waits_for_usr2(void *arg)
 {
 	sigset_t usr2 = only(SIGUSR2), term = only(SIGTERM);
@@ -209,6 +234,7 @@ int main(void)
 	IN_THREAD(for_the_process);
 	IN_MAIN(for_the_process);
 	IN_THREAD(suspended);
+	IN_THREAD(suspends_once);
 	IN_THREAD(interrupted);
 	IN_THREAD(by_descriptor);
 	IN_MAIN(by_descriptor);
