@@ -6,8 +6,6 @@
 #include "os/thread.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -45,36 +43,6 @@ weft_time wf_thread_cpu(pid_t tid)
 	long r = wf_call(clock_gettime, cpu_clock(tid), &ts);
 
 	return r < 0 ? r : WEFT_SEC(ts.tv_sec) + ts.tv_nsec;
-}
-
-/* "tid (name) S ...", and the name may have anything in it. */
-static char state_letter(char *stat, long length)
-{
-	char *end = memrchr(stat, ')', (size_t)length);
-
-	return end && stat + length - end > 2 ? end[2] : '?';
-}
-
-enum wf_thread_state wf_thread_state(pid_t tid)
-{
-	char path[48], stat[128];
-	long fd, n;
-
-	snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)tid);
-	fd = wf_call(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return WF_UNKNOWN;
-	n = wf_call(read, fd, stat, sizeof stat);
-	wf_call(close, fd);
-	switch (n > 0 ? state_letter(stat, n) : '?') {
-	case 'S':
-	case 'D':
-		return WF_BLOCKS;
-	case 'R':
-		return WF_RUNS;
-	default:
-		return WF_UNKNOWN;
-	}
 }
 
 void wf_thread_name(const char *name)

@@ -26,15 +26,6 @@ pid_t wf_thread_id(void);
  */
 weft_time wf_thread_cpu(pid_t tid);
 
-/* What a thread does at this moment, as the kernel sees it. */
-enum wf_thread_state {
-	WF_RUNS,    /* or would, if it had a CPU */
-	WF_BLOCKS,  /* sleeps in a system call or a page fault */
-	WF_UNKNOWN, /* /proc cannot be read */
-};
-
-enum wf_thread_state wf_thread_state(pid_t tid);
-
 /* Of the calling thread; named in ps and gdb, up to 15 bytes. */
 void wf_thread_name(const char *name);
 

@@ -9,6 +9,7 @@
 
 #include "core/sched.h"
 #include "os/clock.h"
+#include "os/state.h"
 #include "os/thread.h"
 #include "run/dump.h"
 #include "run/trace.h"
@@ -102,7 +103,7 @@ static weft_time cpu_used(struct sight *s, pid_t tid, weft_time now)
 /* Asleep in the kernel, and not only without a CPU. */
 static bool blocks(const struct sight *s, pid_t tid, weft_time now)
 {
-	switch (wf_thread_state(tid)) {
+	switch (wf_state(tid)) {
 	case WF_BLOCKS:
 		return true;
 	case WF_UNKNOWN:
@@ -256,6 +257,7 @@ void wf_sentinel_end(void)
 {
 	wf_idle_end_rest(&wf_runtime.idle);
 	wf_thread_join(thread);
+	wf_state_end();
 	wf_sentinel_forget();
 }
 
@@ -263,4 +265,5 @@ void wf_sentinel_forget(void)
 {
 	free(sights);
 	sights = NULL;
+	wf_state_forget();
 }

@@ -25,7 +25,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 HOUSE = [
     {"arch": "arch context"},
     {"base": "cc atom check list rng number spin sanitize"},
-    {"os": "call feature clock futex cpu thread guard valgrind stack poll peek"},
+    {"os": "call feature clock futex cpu thread state guard valgrind stack poll peek"},
     {"core": "self fiber kin timer mark life gate carrier runq inject inbox idle worker"
              " park join sched waiter adopt hatch wait select sleep ticker local spawn"
              " scope"},

@@ -18,6 +18,7 @@
 
 #include "core/worker.h"
 #include "os/clock.h"
+#include "os/state.h"
 #include "os/thread.h"
 #include "run/sentinel.h"
 #include "run/watch.h"
@@ -544,7 +545,7 @@ Test(sentinel, a_thread_that_runs_uses_its_clock)
 	cr_assert_geq(used, 0);
 	while (wf_thread_cpu(its_tid) < used + WEFT_MSEC(1))
 		sched_yield();
-	cr_assert_neq(wf_thread_state(its_tid), WF_BLOCKS);
+	cr_assert_neq(wf_state(its_tid), WF_BLOCKS);
 	may_end = true;
 	t_thread_end(&t);
 	t_verify();
@@ -558,10 +559,10 @@ Test(sentinel, a_thread_in_the_kernel_blocks_and_uses_no_clock)
 
 	cr_assert_eq(pipe(fd), 0);
 	t_thread_begin(&t, sleep_until_told, &fd[0]);
-	while (!its_tid || wf_thread_state(its_tid) != WF_BLOCKS)
+	while (!its_tid || wf_state(its_tid) != WF_BLOCKS)
 		sched_yield();
 	used = wf_thread_cpu(its_tid);
-	cr_assert_eq(wf_thread_state(its_tid), WF_BLOCKS);
+	cr_assert_eq(wf_state(its_tid), WF_BLOCKS);
 	cr_assert_eq(wf_thread_cpu(its_tid), used);
 	cr_assert_eq(write(fd[1], "x", 1), 1);
 	t_thread_end(&t);
@@ -571,12 +572,12 @@ Test(sentinel, a_thread_in_the_kernel_blocks_and_uses_no_clock)
 Test(sentinel, without_descriptors_the_state_is_unknown)
 {
 	struct rlimit limit, none;
-	enum wf_thread_state state;
+	enum wf_state state;
 
 	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	none = (struct rlimit){.rlim_max = limit.rlim_max};
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
-	state = wf_thread_state(wf_thread_id());
+	state = wf_state(wf_thread_id());
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	cr_assert_eq(state, WF_UNKNOWN);
 }
