@@ -9,6 +9,7 @@
 #ifndef WF_SANITIZE_H
 #define WF_SANITIZE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #if defined(__has_feature)
@@ -24,6 +25,13 @@
 #endif
 #if defined(__SANITIZE_THREAD__)
 #define WF_TSAN 1
+#endif
+
+/* Whether it wants to know where a thread's own stack lies. */
+#if defined(WF_ASAN)
+#define SAN_STACKS true
+#else
+#define SAN_STACKS false
 #endif
 
 #if defined(WF_ASAN)

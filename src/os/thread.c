@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/sanitize.h"
 #include "os/call.h"
 
 /* What a backtrace takes, beside what the kernel saves. */
@@ -161,6 +162,8 @@ void wf_thread_stack(void **bottom, size_t *size)
 
 	*bottom = NULL;
 	*size = 0;
+	if (!SAN_STACKS)
+		return;
 	if (pthread_getattr_np(pthread_self(), &attr) != 0)
 		return;
 	pthread_attr_getstack(&attr, bottom, size);

@@ -64,7 +64,10 @@ struct wf_altstack {
 int wf_altstack_begin(struct wf_altstack *a);
 void wf_altstack_end(struct wf_altstack *a);
 
-/* Where the calling thread's own stack lies. */
+/*
+ * Where the calling thread's own stack lies, for a sanitizer; 0 without one,
+ * since libc allocates to find out, and at a thread's first time opens a file.
+ */
 void wf_thread_stack(void **bottom, size_t *size);
 
 #endif
