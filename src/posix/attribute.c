@@ -176,12 +176,6 @@ WF_HOOK int pthread_getname_np(pthread_t thread, char *name, size_t size)
 
 /* --- priority --- */
 
-static void note_policy(int policy)
-{
-	if (policy != SCHED_OTHER)
-		atom_store_rlx(&wf_identity_policies, true);
-}
-
 /* What it is going to have is said to be so already. */
 WF_HOOK int pthread_getschedparam(pthread_t thread, int *policy,
 				  struct sched_param *param)
@@ -203,7 +197,7 @@ WF_HOOK int pthread_setschedparam(pthread_t thread, int policy,
 	struct wf_identity *id = virtual(thread);
 	int r;
 
-	note_policy(policy);
+	identity_note_policy(policy);
 	if (!id)
 		return libc(pthread_setschedparam)(thread, policy, param);
 	if (sched_get_priority_min(policy) < 0 ||
@@ -282,64 +276,41 @@ WF_HOOK int pthread_getcpuclockid(pthread_t thread, clockid_t *clock)
 	return 0;
 }
 
-/* --- the same by number, where 0 is the caller --- */
+/* --- what the kernel keeps thread by thread --- */
 
-static int by_number(pid_t who)
+static int promote(void)
 {
-	struct wf_identity *me = who == 0 ? identity_hooked() : NULL;
+	struct wf_identity *me = identity_hooked();
 
 	return me ? wf_identity_promote(me) : 0;
 }
 
-#define PROMOTED(who, call)                                                    \
+#define PROMOTED(call)                                                         \
 	__extension__({                                                        \
-		int r_ = by_number(who);                                       \
+		int r_ = promote();                                            \
                                                                                \
 		errno = r_ < 0 ? -r_ : errno;                                  \
 		r_ < 0 ? -1 : (call);                                          \
 	})
 
-WF_HOOK int sched_setaffinity(pid_t who, size_t size, const cpu_set_t *set)
-{
-	return PROMOTED(who, libc(sched_setaffinity)(who, size, set));
-}
-
-WF_HOOK int sched_setscheduler(pid_t who, int policy,
-			       const struct sched_param *param)
-{
-	note_policy(policy);
-	return PROMOTED(who, libc(sched_setscheduler)(who, policy, param));
-}
-
-WF_HOOK int sched_setparam(pid_t who, const struct sched_param *param)
-{
-	return PROMOTED(who, libc(sched_setparam)(who, param));
-}
-
-/* Where libc has it. */
-WF_HOOK int sched_setattr(pid_t who, struct sched_attr *attr, unsigned flags)
-{
-	return PROMOTED(who, libc(sched_setattr)(who, attr, flags));
-}
-
 WF_HOOK int unshare(int flags)
 {
-	return PROMOTED(0, libc(unshare)(flags));
+	return PROMOTED(libc(unshare)(flags));
 }
 
 WF_HOOK int setns(int fd, int type)
 {
-	return PROMOTED(0, libc(setns)(fd, type));
+	return PROMOTED(libc(setns)(fd, type));
 }
 
 WF_HOOK int setfsuid(uid_t id)
 {
-	return PROMOTED(0, libc(setfsuid)(id));
+	return PROMOTED(libc(setfsuid)(id));
 }
 
 WF_HOOK int setfsgid(gid_t id)
 {
-	return PROMOTED(0, libc(setfsgid)(id));
+	return PROMOTED(libc(setfsgid)(id));
 }
 
 /* A timer of one thread, or its time: both are of a thread in the kernel. */
@@ -356,7 +327,7 @@ WF_HOOK int timer_create(clockid_t clock, struct sigevent *event,
 
 	if (!identity_self() || !of_thread(clock, event))
 		return libc(timer_create)(clock, event, timer);
-	if (by_number(0) < 0) {
+	if (promote() < 0) {
 		errno = EAGAIN;
 		return -1;
 	}
@@ -369,17 +340,9 @@ WF_HOOK int timer_create(clockid_t clock, struct sigevent *event,
 	return libc(timer_create)(clock, event, timer);
 }
 
-/* The kernel counts it thread by thread. */
 WF_HOOK int nice(int more)
 {
-	return PROMOTED(0, libc(nice)(more));
-}
-
-WF_HOOK int setpriority(__priority_which_t which, id_t who, int priority)
-{
-	if (which != PRIO_PROCESS)
-		return libc(setpriority)(which, who, priority);
-	return PROMOTED((pid_t)who, libc(setpriority)(which, who, priority));
+	return PROMOTED(libc(nice)(more));
 }
 
 /* libc has it without declaring it. */
@@ -387,7 +350,7 @@ WF_HOOK int capset(void *header, const void *data);
 
 WF_HOOK int capset(void *header, const void *data)
 {
-	return PROMOTED(0, (int)wf_returned(wf_call(capset, header, data)));
+	return PROMOTED((int)wf_returned(wf_call(capset, header, data)));
 }
 
 /*
@@ -445,5 +408,5 @@ WF_HOOK int prctl(int option, ...)
 	}
 	if (of_process(option))
 		return libc(prctl)(option, a[0], a[1], a[2], a[3]);
-	return PROMOTED(0, libc(prctl)(option, a[0], a[1], a[2], a[3]));
+	return PROMOTED(libc(prctl)(option, a[0], a[1], a[2], a[3]));
 }

@@ -4,7 +4,8 @@
  *
  * A private futex is a place in the parking lot; one that is not private may
  * be another process's too, and stays the kernel's.  To the kernel the two are
- * never the same either.  All other calls pass.
+ * never the same either.  What names a thread by its number goes to the hooks
+ * for that (number.h), and all others pass.
  */
 #include <errno.h>
 #include <limits.h>
@@ -16,6 +17,7 @@
 #include "posix/deadline.h"
 #include "posix/interrupt.h"
 #include "posix/lot.h"
+#include "posix/number.h"
 #include "posix/region.h"
 #include "posix/try.h"
 
@@ -124,22 +126,23 @@ static long futex(const struct futex *f)
 WF_HOOK long syscall(long number, ...)
 {
 	va_list rest;
-	long a[6];
+	long a[6], result;
 
 	va_start(rest, number);
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(rest, long);
 	va_end(rest);
-	if (number != SYS_futex || libc_alone())
-		return libc(syscall)(number, a[0], a[1], a[2], a[3], a[4],
-				     a[5]);
-	return wf_returned(futex(&(struct futex){
-		.word = (_Atomic uint32_t *)a[0],
-		.operation = (int)a[1] & FUTEX_CMD_MASK,
-		.flags = (int)a[1] & ~FUTEX_CMD_MASK,
-		.value = (uint32_t)a[2],
-		.limit = (const struct timespec *)a[3],
-		.other = (_Atomic uint32_t *)a[4],
-		.last = (uint32_t)a[5],
-	}));
+	if (number == SYS_futex && !libc_alone())
+		return wf_returned(futex(&(struct futex){
+			.word = (_Atomic uint32_t *)a[0],
+			.operation = (int)a[1] & FUTEX_CMD_MASK,
+			.flags = (int)a[1] & ~FUTEX_CMD_MASK,
+			.value = (uint32_t)a[2],
+			.limit = (const struct timespec *)a[3],
+			.other = (_Atomic uint32_t *)a[4],
+			.last = (uint32_t)a[5],
+		}));
+	if (wf_number_call(number, a, &result))
+		return result;
+	return libc(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

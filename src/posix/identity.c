@@ -49,6 +49,7 @@ static struct {
 		struct wf_identity *cold;
 	} pools[WF_STACK_CLASSES]; /* lock */
 	struct wf_list shells;     /* the one used longest ago first */
+	struct wf_identity *made;  /* lock: the last one, never unmade */
 	_Atomic uint32_t last_id;
 	_Atomic uint64_t started, ended, peak, hatched, promoted;
 } all;
@@ -72,6 +73,21 @@ struct wf_identity *wf_identity_find(pthread_t thread)
 	struct weft_fiber *f = libc_self(thread)->born;
 
 	return f ? identity_of(f) : NULL;
+}
+
+struct wf_identity *wf_identity_numbered(pid_t number)
+{
+	struct wf_identity *id;
+
+	if ((uint32_t)number <= WF_TID_ID)
+		return NULL;
+	spin_lock(&all.lock);
+	for (id = all.made; id && id->id != (uint32_t)number; id = id->before)
+		;
+	spin_unlock(&all.lock);
+	return id && !identity_ended(id) && !atom_load_rlx(&id->promoted)
+		       ? id
+		       : NULL;
 }
 
 /* --- shells --- */
@@ -406,6 +422,10 @@ static void *main_of_identity(void *arg)
 
 	me->thread = pthread_self();
 	fill(me);
+	spin_lock(&all.lock);
+	me->before = all.made;
+	all.made = me;
+	spin_unlock(&all.lock);
 	wf_self_place()->born = me->fiber;
 	leave_kernel(me);
 	shell_put(shell);

@@ -64,7 +64,8 @@ struct shell;
 struct wf_identity {
 	struct wf_life life;
 	struct weft_fiber *fiber;
-	struct wf_identity *next; /* in the pool */
+	struct wf_identity *next;   /* in the pool */
+	struct wf_identity *before; /* of all, the one made before */
 	pthread_t thread;
 	uint32_t id;            /* in place of the kernel's number */
 	_Atomic uint32_t state; /* see above */
@@ -140,6 +141,9 @@ static inline struct wf_identity *identity_own(void)
 /* Whose it is; NULL: a thread of the kernel's. */
 struct wf_identity *wf_identity_find(pthread_t thread);
 
+/* That of this number (`id`) that is no thread of the kernel's, or NULL. */
+struct wf_identity *wf_identity_numbered(pid_t number);
+
 /*
  * What is to run, and how.
  */
@@ -209,6 +213,12 @@ void wf_identity_wish(struct wf_identity *id, struct wf_wish *wish);
 
 /* Somebody has a policy of its own, which who is made by it inherits. */
 extern _Atomic bool wf_identity_policies;
+
+static inline void identity_note_policy(int policy)
+{
+	if (policy != SCHED_OTHER)
+		atom_store_rlx(&wf_identity_policies, true);
+}
 
 /* Context: the fiber, which waits for nothing.  True: it is a thread now. */
 bool wf_identity_grant(struct wf_identity *me);

@@ -153,7 +153,9 @@ _Noreturn void __chk_fail(void);
 	X(setuid) X(setgid) X(seteuid) X(setegid) X(setreuid) X(setregid)      \
 	X(setresuid) X(setresgid) X(setgroups) X(initgroups) X(prctl)          \
 	X(unshare) X(setns) X(sched_setaffinity) X(sched_getaffinity)          \
-	X(sched_setscheduler) X(sched_setparam) X(setpriority) X(getrusage)    \
+	X(sched_setscheduler) X(sched_getscheduler) X(sched_setparam)          \
+	X(sched_getparam) X(sched_rr_get_interval) X(setpriority)              \
+	X(getpriority) X(getrusage)                                            \
 	X(setfsuid) X(setfsgid) X(syscall) X(exit) X(_exit)
 
 #define WF_NET_NAMES(X)                                                        \

@@ -111,12 +111,13 @@ WF_HOOK int raise(int signal)
 		  : libc(raise)(signal);
 }
 
-/* Who names the kernel thread that it is on at the moment means itself. */
 WF_HOOK int tgkill(pid_t process, pid_t thread, int signal)
 {
-	if (identity_hooked() && process == getpid() && thread == gettid())
-		return raise(signal);
-	return libc(tgkill)(process, thread, signal);
+	struct wf_identity *to =
+		process == getpid() ? wf_identity_numbered(thread) : NULL;
+
+	return to ? (int)wf_returned(send_to(to, signal, NULL))
+		  : libc(tgkill)(process, thread, signal);
 }
 
 /* --- a stack for handlers --- */

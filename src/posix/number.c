@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * number.c - threads by the number that the kernel has for them.
+ *
+ * A fiber has a number of its own, which stays with it and is no other
+ * thread's: programs have it as the owner of a lock.  The kernel does not know
+ * it, so whoever is called by it here is found here.
+ */
+#include "posix/number.h"
+
+#include <errno.h>
+#include <linux/ioprio.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "os/call.h"
+#include "posix/identity.h"
+#include "posix/quiet.h"
+#include "posix/returned.h"
+
+/* --- whose it is --- */
+
+WF_HOOK pid_t gettid(void)
+{
+	struct wf_identity *me = identity_self();
+
+	return me ? (pid_t)me->id : (pid_t)wf_call(gettid);
+}
+
+static bool is_me(const struct wf_identity *me, id_t who)
+{
+	return me && (who == 0 || who == me->id);
+}
+
+/* A fiber that is not the caller, NULL if it is a thread of the kernel's. */
+static struct wf_identity *another(id_t who)
+{
+	struct wf_identity *id = wf_identity_numbered((pid_t)who);
+
+	return id != identity_self() ? id : NULL;
+}
+
+/* For the kernel: of what it has not been told about one, all have the same. */
+static pid_t any(pid_t who)
+{
+	return wf_identity_numbered(who) ? 0 : who;
+}
+
+static int by_number(pid_t *who)
+{
+	struct wf_identity *me = identity_hooked();
+
+	if (!is_me(me, (id_t)*who))
+		return 0;
+	*who = 0;
+	return wf_identity_promote(me);
+}
+
+#define PROMOTED(who, call)                                                    \
+	__extension__({                                                        \
+		int r_ = by_number(&(who));                                    \
+                                                                               \
+		errno = r_ < 0 ? -r_ : errno;                                  \
+		r_ < 0 ? -1 : (call);                                          \
+	})
+
+/* --- CPUs and priority --- */
+
+WF_HOOK int sched_setaffinity(pid_t who, size_t size, const cpu_set_t *set)
+{
+	struct wf_identity *other = another((id_t)who);
+
+	if (other)
+		return (int)wf_returned(
+			-pthread_setaffinity_np(other->thread, size, set));
+	return PROMOTED(who, libc(sched_setaffinity)(who, size, set));
+}
+
+WF_HOOK int sched_getaffinity(pid_t who, size_t size, cpu_set_t *set)
+{
+	return libc(sched_getaffinity)(any(who), size, set);
+}
+
+WF_HOOK int sched_setscheduler(pid_t who, int policy,
+			       const struct sched_param *param)
+{
+	struct wf_identity *other = another((id_t)who);
+
+	if (other)
+		return (int)wf_returned(
+			-pthread_setschedparam(other->thread, policy, param));
+	identity_note_policy(policy);
+	return PROMOTED(who, libc(sched_setscheduler)(who, policy, param));
+}
+
+WF_HOOK int sched_getscheduler(pid_t who)
+{
+	return libc(sched_getscheduler)(any(who));
+}
+
+WF_HOOK int sched_setparam(pid_t who, const struct sched_param *param)
+{
+	struct wf_identity *other = another((id_t)who);
+
+	if (other)
+		return (int)wf_returned(-pthread_setschedprio(
+			other->thread, param->sched_priority));
+	return PROMOTED(who, libc(sched_setparam)(who, param));
+}
+
+WF_HOOK int sched_getparam(pid_t who, struct sched_param *param)
+{
+	return libc(sched_getparam)(any(who), param);
+}
+
+WF_HOOK int sched_rr_get_interval(pid_t who, struct timespec *interval)
+{
+	return libc(sched_rr_get_interval)(any(who), interval);
+}
+
+/* Where libc has it. */
+WF_HOOK int sched_setattr(pid_t who, struct sched_attr *attr, unsigned flags)
+{
+	return PROMOTED(who, libc(sched_setattr)(who, attr, flags));
+}
+
+struct nice_wish {
+	struct wf_wish wish;
+	int priority;
+};
+
+static void apply_nice(struct wf_wish *wish)
+{
+	struct nice_wish *w = container_of(wish, struct nice_wish, wish);
+
+	wf_call(setpriority, PRIO_PROCESS, 0, w->priority);
+	free(w);
+}
+
+static int wish_nice(struct wf_identity *id, int priority)
+{
+	struct nice_wish *w = malloc(sizeof *w);
+	struct wf_quiet quiet;
+
+	if (!w)
+		return ENOMEM;
+	*w = (struct nice_wish){{apply_nice}, priority};
+	quiet_begin(&quiet);
+	wf_identity_wish(id, &w->wish);
+	quiet_end(&quiet);
+	return 0;
+}
+
+WF_HOOK int setpriority(__priority_which_t which, id_t who, int priority)
+{
+	struct wf_identity *other = another(who);
+	pid_t thread = (pid_t)who;
+
+	if (which != PRIO_PROCESS)
+		return libc(setpriority)(which, who, priority);
+	if (other)
+		return (int)wf_returned(-wish_nice(other, priority));
+	return PROMOTED(thread,
+			libc(setpriority)(which, (id_t)thread, priority));
+}
+
+WF_HOOK int getpriority(__priority_which_t which, id_t who)
+{
+	return libc(getpriority)(
+		which, which == PRIO_PROCESS ? (id_t)any((pid_t)who) : who);
+}
+
+/* --- by syscall(2) --- */
+
+bool wf_number_call(long number, const long *a, long *result)
+{
+	pid_t who = (pid_t)a[0];
+
+	switch (number) {
+	case SYS_gettid:
+		*result = gettid();
+		return true;
+	case SYS_tgkill:
+		*result = tgkill(who, (pid_t)a[1], (int)a[2]);
+		return true;
+	case SYS_tkill:
+		*result = tgkill(getpid(), who, (int)a[1]);
+		return true;
+	case SYS_setpriority:
+		*result = setpriority((__priority_which_t)a[0], (id_t)a[1],
+				      (int)a[2]);
+		return true;
+	case SYS_sched_setaffinity:
+		*result = sched_setaffinity(who, (size_t)a[1],
+					    (const cpu_set_t *)a[2]);
+		return true;
+	case SYS_sched_setscheduler:
+		*result = sched_setscheduler(who, (int)a[1],
+					     (const struct sched_param *)a[2]);
+		return true;
+	case SYS_sched_setattr:
+		*result = PROMOTED(
+			who, libc(syscall)(number, (long)who, a[1], a[2]));
+		return true;
+	case SYS_ioprio_set:
+		who = (pid_t)a[1];
+		*result =
+			a[0] == IOPRIO_WHO_PROCESS
+				? PROMOTED(who, libc(syscall)(number, a[0],
+							      (long)who, a[2]))
+				: libc(syscall)(number, a[0], a[1], a[2]);
+		return true;
+	default:
+		return false;
+	}
+}
