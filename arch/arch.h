@@ -2,8 +2,9 @@
 /*
  * arch.h - the one contract between weft and a processor.
  *
- * A port is a directory arch/<cpu>/ with context.h and context.S, and nothing
- * else in the tree asks for a CPU by name.  arch/fcontext/ is the port for
+ * A port is a directory arch/<cpu>/ with context.h and context.S, and setjmp.S
+ * for programs that know nothing of weft; nothing else in the tree asks for a
+ * CPU by name.  arch/fcontext/ is the port for
  * every CPU without one of its own, over Boost.Context's assembly.
  *
  * A flow of control that does not run is a struct wf_context: the stack
@@ -53,6 +54,11 @@
  *   wf_syscall(number, ...)
  *       A system call as the kernel makes it: the result or -E..., errno and
  *       libc not involved.
+ *
+ *   __sigsetjmp(env, save_mask), setjmp(env)
+ *       As libc has them, where setjmp() saves the mask: go on, with the same
+ *       arguments and as if called by the same caller, where
+ *       wf_jump_save(env, save_mask) says.
  *
  * Ordering: a switch is not a memory barrier, and *save counts as written only
  * when somebody has arrived on the other side.  Whoever lets another CPU load

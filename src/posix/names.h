@@ -47,6 +47,7 @@
 #include <threads.h>
 #include <time.h>
 #include <unistd.h>
+#include <setjmp.h>
 #include <wordexp.h>
 
 /* What no header declares, or not yet. */
@@ -60,6 +61,7 @@ int pidfd_spawnp(int *pidfd, const char *file,
 		 const posix_spawn_file_actions_t *actions,
 		 const posix_spawnattr_t *attr, char *const argv[],
 		 char *const envp[]);
+_Noreturn void __longjmp_chk(struct __jmp_buf_tag env[1], int value);
 int sched_setattr(pid_t thread, struct sched_attr *attr, unsigned flags);
 int __mq_open_2(const char *name, int flags);
 int __open_2(const char *path, int flags);
@@ -144,7 +146,8 @@ _Noreturn void __chk_fail(void);
 #define WF_SIGNAL_NAMES(X)                                                     \
 	X(sigaction) X(sigprocmask) X(sigsuspend) X(sigpending) X(sigwait)     \
 	X(sigwaitinfo) X(sigtimedwait) X(sigaltstack) X(pause) X(raise)        \
-	X(tgkill)
+	X(tgkill) X(__sigsetjmp) X(longjmp) X(_longjmp) X(siglongjmp)          \
+	X(__longjmp_chk)
 
 #define WF_PROCESS_NAMES(X)                                                    \
 	X(fork) X(_Fork) X(vfork) X(execve) X(execv) X(execvp) X(execvpe)      \

@@ -96,6 +96,18 @@ void wf_region_leave(void)
 		wf_signals_take(me);
 }
 
+void wf_region_leave_to(uint32_t depth)
+{
+	struct wf_identity *me = identity_self();
+
+	if (!me || me->regions <= depth)
+		return;
+	if (depth)
+		me->regions = depth;
+	else
+		give_back(me);
+}
+
 uint32_t wf_region_suspend(void)
 {
 	struct wf_identity *me = identity_self();

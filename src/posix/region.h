@@ -25,6 +25,9 @@ void wf_region_enter(void);
 void wf_region_enter_firmly(void);
 void wf_region_leave(void);
 
+/* All that are deeper: whoever was in them does not come back there. */
+void wf_region_leave_to(uint32_t depth);
+
 /*
  * Who parks inside, in what libc calls back, gives the kernel thread up for
  * that time: how deep it was, or 0 if it was in none.

@@ -37,7 +37,7 @@ HOUSE = [
             " runtime"},
     {"posix": "names libc returned under quiet deadline lot key variables loader identity delivery proxy interrupt knock region setid"
               " begin mutex cond rwlock sem barrier spin once c11 thread attribute number"
-              " known descriptor try io sendfile socket poll sleep signal process stdio flush scan resolve ipc futex stats"
+              " known descriptor try io sendfile socket poll sleep signal jump process stdio flush scan resolve ipc futex stats"
               " alias hold elf command preload launcher"},
 ]
 
