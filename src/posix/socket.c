@@ -8,6 +8,7 @@
 #include "os/clock.h"
 #include "posix/known.h"
 #include "posix/lot.h"
+#include "posix/region.h"
 #include "posix/try.h"
 
 /* --- accept --- */
@@ -71,6 +72,20 @@ static long accept_now(int fd, struct accept *a)
 	return wf_call(accept4, fd, a->addr, a->addrlen, a->flags);
 }
 
+/*
+ * Another process may be faster, and then it waits in the kernel: where only
+ * the kernel can tell it of a signal.
+ */
+static long accept_there(int fd, struct accept *a)
+{
+	long r;
+
+	wf_region_enter_firmly();
+	r = accept_now(fd, a);
+	wf_region_leave();
+	return r;
+}
+
 /* What does not listen refuses at once. */
 static long accept_once(struct wf_source *s, struct wf_try *try)
 {
@@ -82,7 +97,7 @@ static long accept_once(struct wf_source *s, struct wf_try *try)
 		return accept_now(s->fd, a);
 	turn_begin(turn);
 	r = wf_ask(s->fd, POLLIN);
-	r = r == 0 ? -EAGAIN : accept_now(s->fd, a);
+	r = r == 0 ? -EAGAIN : accept_there(s->fd, a);
 	turn_end(turn);
 	return r;
 }
