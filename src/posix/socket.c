@@ -15,8 +15,8 @@
 
 /*
  * A listener that blocks is asked first, and no other fiber may come in
- * between.  A thread of the kernel's may: then the fiber waits in the kernel,
- * and those who wait for its turn wait with it.
+ * between.  A thread of the kernel's may, or another process: then the fiber
+ * waits in the kernel, and those who wait for its turn wait with it.
  *
  *      0        free
  *      HELD     somebody is between question and call   [accept-turn]
@@ -41,16 +41,23 @@ __attribute__((constructor)) static void watch_forks(void)
 	pthread_atfork(NULL, NULL, forget_turns);
 }
 
-static void turn_begin(_Atomic uint32_t *turn)
+/* False: interrupted, and it may have been our turn, which is passed on. */
+static bool turn_begin(_Atomic uint32_t *turn)
 {
 	uint32_t found = 0;
 
 	/* acquire [accept-turn] */
 	if (atom_cas_acq(turn, &found, HELD))
-		return;
+		return true;
 	/* acquire [accept-turn] */
-	while (atom_swap_acq(turn, WANTED))
-		wf_lot_wait(turn, WANTED, "accept", WEFT_FOREVER, false);
+	while (atom_swap_acq(turn, WANTED)) {
+		if (wf_lot_wait(turn, WANTED, "accept", WEFT_FOREVER, true) !=
+		    -EINTR)
+			continue;
+		wf_lot_wake(turn, 1);
+		return false;
+	}
+	return true;
 }
 
 static void turn_end(_Atomic uint32_t *turn)
@@ -95,7 +102,8 @@ static long accept_once(struct wf_source *s, struct wf_try *try)
 
 	if (wf_known_nonblock(s->fd) || !wf_socket_listens(s->fd))
 		return accept_now(s->fd, a);
-	turn_begin(turn);
+	if (!turn_begin(turn))
+		return -ECANCELED;
 	r = wf_ask(s->fd, POLLIN);
 	r = r == 0 ? -EAGAIN : accept_there(s->fd, a);
 	turn_end(turn);

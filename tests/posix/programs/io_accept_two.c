@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * io_accept_two.c - two processes accept from one socket: a connection is one
- * of them's, and the other one goes on waiting, until a signal comes.
+ * io_accept_two.c - two processes accept from one socket, by several threads
+ * each: a connection is one's, and the others go on waiting, until a signal
+ * comes.
  */
 #include "wire.h"
 #include "prod.h"
 
 #include <sys/wait.h>
 
-enum { ROUNDS = 100 };
+enum { ROUNDS = 60, THREADS = 3 };
 
-static int listener, got[2], interrupted;
+static int listener, got[2];
 
 static void *accepts(void *arg)
 {
@@ -19,31 +20,34 @@ static void *accepts(void *arg)
 
 		if (fd == -1) {
 			EXPECT(errno == EINTR);
-			set(&interrupted);
+			set(arg);
 			continue;
 		}
 		MUST_ERRNO(close(fd));
 		EXPECT(write(got[1], "x", 1) == 1);
 	}
-	return arg;
+	return NULL;
 }
 
 static pid_t begin_other(void)
 {
+	static int unused;
 	pid_t child = fork();
 
 	MUST_ERRNO(child);
-	if (child == 0)
-		join(start(accepts, NULL));
+	if (child == 0) {
+		start(accepts, &unused);
+		join(start(accepts, &unused));
+	}
 	return child;
 }
 
-static void interrupt(pthread_t thread)
+static void interrupt(pthread_t thread, int *interrupted)
 {
 	struct timespec brief = {0, 200000};
 
-	__atomic_store_n(&interrupted, 0, __ATOMIC_SEQ_CST);
-	while (!is_set(&interrupted)) {
+	__atomic_store_n(interrupted, 0, __ATOMIC_SEQ_CST);
+	while (!is_set(interrupted)) {
 		MUST(pthread_kill(thread, SIGUSR1));
 		nanosleep(&brief, NULL);
 	}
@@ -52,7 +56,8 @@ static void interrupt(pthread_t thread)
 int main(void)
 {
 	struct sockaddr_in at;
-	pthread_t thread;
+	pthread_t threads[THREADS];
+	int interrupted[THREADS];
 	pid_t child;
 	char byte;
 
@@ -60,11 +65,13 @@ int main(void)
 	listener = listen_at(&at, 10);
 	MUST_ERRNO(pipe(got));
 	child = begin_other();
-	thread = start(accepts, NULL);
+	for (int i = 0; i < THREADS; i++)
+		threads[i] = start(accepts, &interrupted[i]);
 	for (int round = 0; round < ROUNDS; round++) {
 		MUST_ERRNO(close(dial(&at)));
 		EXPECT(read(got[0], &byte, 1) == 1);
-		interrupt(thread);
+		for (int i = 0; i < THREADS; i++)
+			interrupt(threads[i], &interrupted[i]);
 	}
 	see("accepted and interrupted: %d", ROUNDS);
 	MUST_ERRNO(kill(child, SIGKILL));
