@@ -121,6 +121,7 @@ static void see_signals(void)
 /* --- CPUs and priority --- */
 
 static sem_t set_priority;
+static int usual; /* of this process, which may be a nice one */
 
 static void *is_nice(void *arg)
 {
@@ -128,13 +129,13 @@ static void *is_nice(void *arg)
 	struct sched_param param;
 	struct timespec slice;
 
-	EXPECT(getpriority(PRIO_PROCESS, (id_t)gettid()) == 0);
+	EXPECT(getpriority(PRIO_PROCESS, (id_t)gettid()) == usual);
 	policy = sched_getscheduler(gettid());
 	MUST_ERRNO(sched_getparam(gettid(), &param));
 	MUST_ERRNO(sched_rr_get_interval(gettid(), &slice));
 	see("policy %d, priority %d", policy, param.sched_priority);
-	MUST_ERRNO(setpriority(PRIO_PROCESS, (id_t)gettid(), 3));
-	see("nice: %d", getpriority(PRIO_PROCESS, (id_t)gettid()));
+	MUST_ERRNO(setpriority(PRIO_PROCESS, (id_t)gettid(), usual + 1));
+	see("nicer by %d", getpriority(PRIO_PROCESS, (id_t)gettid()) - usual);
 	sem_post(&set_priority);
 	return arg;
 }
@@ -147,8 +148,8 @@ static void *is_as_before(void *arg)
 		;
 	for (int i = 0; i < 20; i++) {
 		sched_yield();
-		EXPECT(getpriority(PRIO_PROCESS, 0) == 0);
-		EXPECT(getpriority(PRIO_PROCESS, (id_t)gettid()) == 0);
+		EXPECT(getpriority(PRIO_PROCESS, 0) == usual);
+		EXPECT(getpriority(PRIO_PROCESS, (id_t)gettid()) == usual);
 	}
 	MUST_ERRNO(sched_getaffinity(gettid(), sizeof set, &set));
 	see("the other one is not, and has CPUs: %d", CPU_COUNT(&set) > 0);
@@ -175,6 +176,7 @@ int main(void)
 {
 	pthread_t one, other;
 
+	usual = getpriority(PRIO_PROCESS, 0);
 	see_lock();
 	see_signals();
 	sem_init(&set_priority, 0, 0);
