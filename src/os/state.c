@@ -95,11 +95,17 @@ static void tell(uint32_t word)
 	wf_futex_wake(&reader.word, 1);
 }
 
+/* No handler of the program's may run there: its descriptors are not. */
 static bool begin(void)
 {
-	if (!reader.there)
-		reader.there = wf_thread_start(&reader.thread, main_of_reader,
-					       NULL) == 0;
+	sigset_t old;
+
+	if (reader.there)
+		return true;
+	wf_signals_block(&old);
+	reader.there =
+		wf_thread_start(&reader.thread, main_of_reader, NULL) == 0;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return reader.there;
 }
 

@@ -569,6 +569,22 @@ Test(sentinel, a_thread_in_the_kernel_blocks_and_uses_no_clock)
 	t_verify();
 }
 
+/* A handler would find no descriptor there. */
+Test(sentinel, the_thread_that_reads_states_takes_no_signals)
+{
+	sigset_t set, pending;
+
+	wf_state(wf_thread_id());
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	cr_assert_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+	cr_assert_eq(kill(getpid(), SIGUSR1), 0);
+	wf_state(wf_thread_id());
+	cr_assert_eq(sigpending(&pending), 0);
+	cr_assert(sigismember(&pending, SIGUSR1));
+	wf_state_end();
+}
+
 Test(sentinel, without_descriptors_the_state_is_unknown)
 {
 	struct rlimit limit, none;
