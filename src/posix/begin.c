@@ -119,6 +119,7 @@ void wf_begin_forget(void)
 	if (!was_fiber)
 		return;
 	/* It has been forked in one. */
+	me->signals = (struct wf_spin){0};
 	me->regions = 0;
 	libc(sigaltstack)(&me->altstack, NULL);
 	wf_signals_back(me->mask);

@@ -216,6 +216,14 @@ static bool stops_by_default(int signal)
 	return signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
 }
 
+static bool is_pending(int signal)
+{
+	uint64_t pending = 0;
+
+	wf_call(rt_sigpending, &pending, sizeof pending);
+	return pending & signal_bit(signal);
+}
+
 /*
  * To this kernel thread, where it is blocked, and then let it in.  A fault's is
  * blocked nowhere: it has come in by then.
@@ -229,8 +237,11 @@ static void let_in(struct wf_identity *me, const siginfo_t *info)
 	IDENTITY_CALLS_PROGRAM(me);
 	wf_call(rt_tgsigqueueinfo, process(), wf_thread_id(), info->si_signo,
 		info);
+	/* Another one of libc's may be all that has come. */
 	if (mask != all)
-		wf_call(rt_sigsuspend, &mask, sizeof mask);
+		do
+			wf_call(rt_sigsuspend, &mask, sizeof mask);
+		while (is_pending(info->si_signo));
 	me->program = program;
 }
 
@@ -256,7 +267,13 @@ static void handle(struct wf_identity *me, const siginfo_t *info,
 		let_in_on_altstack(me, info);
 	else
 		let_in(me, info);
-	/* The return from a handler brings that of where it began. */
+	/* The return from a handler brings those of where it began. */
+	if (!identity_self()) {
+		me->mask = old;
+		wf_call(sigaltstack, &me->altstack, NULL);
+		wf_signals_back(old);
+		return;
+	}
 	if (on_altstack || me->fiber->carrier != here)
 		wf_call(sigaltstack, &me->fiber->carrier->altstack, NULL);
 	wf_signals_exchange(me, old);

@@ -123,6 +123,21 @@ static long futex(const struct futex *f)
 	}
 }
 
+/* Where it waits, a signal is taken as in the program itself. */
+static WF_NOINLINE long call(long number, const long *a)
+{
+	struct wf_identity *me = identity_self();
+	const void *program = me ? me->program : NULL;
+	long r;
+
+	if (me)
+		IDENTITY_CALLS_PROGRAM(me);
+	r = libc(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (me)
+		me->program = program;
+	return r;
+}
+
 WF_HOOK long syscall(long number, ...)
 {
 	va_list rest;
@@ -144,5 +159,5 @@ WF_HOOK long syscall(long number, ...)
 		}));
 	if (wf_number_call(number, a, &result))
 		return result;
-	return libc(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	return call(number, a);
 }

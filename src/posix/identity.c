@@ -47,9 +47,9 @@ static struct {
 		struct wf_identity *warm[WARM]; /* a ring, last used last */
 		uint32_t first, count;          /* of it */
 		struct wf_identity *cold;
-	} pools[WF_STACK_CLASSES]; /* lock */
-	struct wf_list shells;     /* the one used longest ago first */
-	struct wf_identity *made;  /* lock: the last one, never unmade */
+	} pools[WF_STACK_CLASSES];          /* lock */
+	struct wf_list shells;              /* the one used longest ago first */
+	_Atomic(struct wf_identity *) made; /* the last one; never unmade */
 	_Atomic uint32_t last_id;
 	_Atomic uint64_t started, ended, peak, hatched, promoted;
 } all;
@@ -81,13 +81,11 @@ struct wf_identity *wf_identity_numbered(pid_t number)
 
 	if ((uint32_t)number <= WF_TID_ID)
 		return NULL;
-	spin_lock(&all.lock);
-	for (id = all.made; id && id->id != (uint32_t)number; id = id->before)
-		;
-	spin_unlock(&all.lock);
-	return id && !identity_ended(id) && !atom_load_rlx(&id->promoted)
-		       ? id
-		       : NULL;
+	/* acquire [identity-made]; in a handler there is no lock to take */
+	id = atom_load_acq(&all.made);
+	while (id && id->id != (uint32_t)number)
+		id = id->before;
+	return id && !identity_ended(id) ? id : NULL;
 }
 
 /* --- shells --- */
@@ -170,11 +168,24 @@ static void leave_regions(struct wf_identity *me)
 	spin_unlock(&me->signals);
 }
 
+void wf_identity_let_go(struct wf_identity *me, uint32_t depth)
+{
+	while (me->held && me->held->depth > depth) {
+		struct wf_held *h = me->held;
+
+		me->held = h->outer;
+		h->let_go(h);
+	}
+}
+
 /* What libc does at the end of a thread, in its order. */
 static void clean_up(struct wf_identity *me)
 {
 	if (unlikely(me->regions))
 		leave_regions(me);
+	/* A handler may have ended it there. */
+	if (unlikely(me->altstack.ss_sp))
+		wf_call(sigaltstack, &me->fiber->carrier->altstack, NULL);
 	/* There is nowhere to escape to from a destructor. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	if (wf_libc.end_variables)
@@ -423,8 +434,9 @@ static void *main_of_identity(void *arg)
 	me->thread = pthread_self();
 	fill(me);
 	spin_lock(&all.lock);
-	me->before = all.made;
-	all.made = me;
+	me->before = atom_load_rlx(&all.made);
+	/* release [identity-made] */
+	atom_store_rel(&all.made, me);
 	spin_unlock(&all.lock);
 	wf_self_place()->born = me->fiber;
 	leave_kernel(me);
@@ -577,7 +589,9 @@ static void assign(struct wf_identity *id, const struct wf_thread *t)
 	atom_store_rlx(&id->joined, false);
 	memcpy(id->name, t->name, sizeof id->name);
 	id->altstack = (stack_t){.ss_flags = SS_DISABLE};
+	id->altstack_left = false;
 	id->regions = 0;
+	id->held = NULL;
 	atom_store_rlx(&id->fiber->cancel, 0);
 	atom_store_rlx(&id->awaited, NULL);
 	atom_store_rlx(&id->state,

@@ -59,6 +59,7 @@ enum wf_identity_state {
 typedef void *(*wf_start)(void *arg);
 
 struct wf_own_thread;
+struct wf_held;
 struct shell;
 
 struct wf_identity {
@@ -83,7 +84,10 @@ struct wf_identity {
 	uint64_t awaited_signals;       /* it is in sigwait() */
 	struct wf_link knock;           /* see knock.h */
 	uint32_t regions;               /* it is inside, see region.h */
+	struct wf_held *held;           /* see below */
 	stack_t altstack;               /* owner */
+	bool altstack_left;             /* by a jump; see interrupt.c */
+	_Atomic bool elsewhere;         /* on a stack of its own, see knock.c */
 	_Atomic(struct wf_wish *) wish; /* atomic: of another; see below */
 	_Atomic bool promoted;          /* it has a kernel thread of its own */
 	struct wf_own_thread *own;      /* that */
@@ -141,8 +145,21 @@ static inline struct wf_identity *identity_own(void)
 /* Whose it is; NULL: a thread of the kernel's. */
 struct wf_identity *wf_identity_find(pthread_t thread);
 
-/* That of this number (`id`) that is no thread of the kernel's, or NULL. */
+/* That of this number (`id`), which it may have had before it was promoted. */
 struct wf_identity *wf_identity_numbered(pid_t number);
+
+/*
+ * What a call has taken that runs handlers in a region, or before it enters
+ * one, which is `depth` deep.  Who does not come back there lets it go.
+ */
+struct wf_held {
+	struct wf_held *outer;
+	uint32_t depth;
+	void (*let_go)(struct wf_held *held);
+};
+
+/* All that is deeper.  Context: its owner, before those frames are gone. */
+void wf_identity_let_go(struct wf_identity *me, uint32_t depth);
 
 /*
  * What is to run, and how.

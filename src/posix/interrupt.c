@@ -7,11 +7,17 @@
  */
 #include "posix/interrupt.h"
 
+#include "core/carrier.h"
+#include "os/call.h"
 #include "posix/delivery.h"
 #include "posix/proxy.h"
 
 static bool taken_back(struct wf_identity *me)
 {
+	if (unlikely(me->altstack_left)) {
+		me->altstack_left = false;
+		wf_call(sigaltstack, &me->fiber->carrier->altstack, NULL);
+	}
 	/* acquire [fiber-interrupt] */
 	return atom_swap_acq(&me->fiber->cancel, 0);
 }
@@ -21,8 +27,11 @@ static void end_if_cancelled(struct wf_identity *me)
 {
 	if (me && unlikely(atom_load_rlx(&me->wish)))
 		wf_identity_grant(me);
-	if (libc_cancelled())
-		pthread_testcancel();
+	if (!libc_cancelled())
+		return;
+	if (me)
+		wf_identity_let_go(me, 0);
+	pthread_testcancel();
 }
 
 bool wf_interrupted_by_signal(void)

@@ -14,6 +14,7 @@
 #include "os/call.h"
 #include "posix/delivery.h"
 #include "posix/region.h"
+#include "weft/fiber.h"
 
 #define OURS UINT64_C(0x77656674206a6d70) /* says that the rest is there */
 
@@ -55,7 +56,9 @@ void *wf_jump_save(struct __jmp_buf_tag *env, int save_mask)
 static void restore(struct wf_identity *me, const struct saved *s)
 {
 	wf_region_leave_to((uint32_t)s->regions);
-	wf_call(sigaltstack, &me->fiber->carrier->altstack, NULL);
+	/* From that stack itself it cannot be done: at its next call, then. */
+	me->altstack_left = true;
+	weft_cancel(me->fiber);
 	me->program = s->program;
 	wf_signals_set(me, s->mask);
 }
@@ -74,16 +77,19 @@ static void prepare(struct __jmp_buf_tag *env)
 		memcpy(&env->__saved_mask, &s->mask, sizeof s->mask);
 }
 
-#define LONGJMP(name)                                                          \
+#define LONGJMP(name, libcs)                                                   \
 	WF_HOOK _Noreturn void name(jmp_buf env, int value);                   \
 	WF_HOOK void name(jmp_buf env, int value)                              \
 	{                                                                      \
 		prepare(env);                                                  \
+		if (identity_self())                                           \
+			libc(libcs)(env, value);                               \
 		libc(name)(env, value);                                        \
 		__builtin_unreachable();                                       \
 	}
 
-LONGJMP(longjmp)
-LONGJMP(_longjmp)
-LONGJMP(siglongjmp)
-LONGJMP(__longjmp_chk)
+LONGJMP(longjmp, longjmp)
+LONGJMP(_longjmp, _longjmp)
+LONGJMP(siglongjmp, siglongjmp)
+/* Which would look for the handler's stack on a thread that has another. */
+LONGJMP(__longjmp_chk, siglongjmp)

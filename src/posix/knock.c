@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <link.h>
+#include <string.h>
 #include <unwind.h>
 
 #include "core/sched.h"
@@ -41,6 +42,7 @@ static void interrupt(struct wf_identity *id)
 /* Something has become due for it, whatever it does. */
 static void knock(struct wf_identity *id)
 {
+	atom_store_rlx(&id->elsewhere, false);
 	spin_lock(&knocks.lock);
 	if (!list_linked(&knocks.due, &id->knock))
 		list_push(&knocks.due, &id->knock);
@@ -57,7 +59,7 @@ static bool still_due(struct wf_identity *id)
 	spin_lock(&id->signals);
 	due = signals_due(id);
 	spin_unlock(&id->signals);
-	return due;
+	return due && !atom_load_rlx(&id->elsewhere);
 }
 
 /* The sentinel's part: whether it is to look again. */
@@ -162,12 +164,24 @@ void wf_knock_answer(ucontext_t *context)
 	uint64_t own = signal_bit(WF_KNOCK_SIGNAL);
 	int error = errno;
 
-	if (!me || !signals_due(me) || !interrupts_program(me, context))
+	if (!me || !signals_due(me))
+		return;
+	/* A small one, maybe: once is enough. */
+	if ((uintptr_t)context - (uintptr_t)me->stack >= me->stack_size &&
+	    !me->altstack.ss_sp)
+		atom_store_rlx(&me->elsewhere, true);
+	if (!interrupts_program(me, context))
 		return;
 	/* The thread may do something else before this comes back. */
 	wf_call(rt_sigprocmask, SIG_UNBLOCK, &own, NULL, sizeof own);
 	wf_interrupted_by_signal();
-	context->uc_stack = me->fiber->carrier->altstack;
+	if (identity_self()) {
+		context->uc_stack = me->fiber->carrier->altstack;
+	} else {
+		/* It has become a thread of the kernel's. */
+		context->uc_stack = me->altstack;
+		memcpy(&context->uc_sigmask, &me->mask, sizeof me->mask);
+	}
 	errno = error;
 }
 

@@ -34,26 +34,40 @@ static bool is_me(const struct wf_identity *me, id_t who)
 	return me && (who == 0 || who == me->id);
 }
 
+static bool is_fiber(const struct wf_identity *id)
+{
+	return id && !atom_load_rlx(&id->promoted);
+}
+
 /* A fiber that is not the caller, NULL if it is a thread of the kernel's. */
 static struct wf_identity *another(id_t who)
 {
 	struct wf_identity *id = wf_identity_numbered((pid_t)who);
 
-	return id != identity_self() ? id : NULL;
+	return is_fiber(id) && id != identity_self() ? id : NULL;
 }
 
-/* For the kernel: of what it has not been told about one, all have the same. */
-static pid_t any(pid_t who)
+/*
+ * For the kernel: of what it has not been told about one, all have the same;
+ * and one that it knows has another number there.
+ */
+static pid_t known(pid_t who)
 {
-	return wf_identity_numbered(who) ? 0 : who;
+	struct wf_identity *id = wf_identity_numbered(who);
+
+	if (!id)
+		return who;
+	return is_fiber(id) ? 0 : (pid_t)atom_load_rlx(libc_tid(id->thread));
 }
 
 static int by_number(pid_t *who)
 {
 	struct wf_identity *me = identity_hooked();
 
-	if (!is_me(me, (id_t)*who))
+	if (!is_me(me, (id_t)*who)) {
+		*who = known(*who);
 		return 0;
+	}
 	*who = 0;
 	return wf_identity_promote(me);
 }
@@ -80,7 +94,7 @@ WF_HOOK int sched_setaffinity(pid_t who, size_t size, const cpu_set_t *set)
 
 WF_HOOK int sched_getaffinity(pid_t who, size_t size, cpu_set_t *set)
 {
-	return libc(sched_getaffinity)(any(who), size, set);
+	return libc(sched_getaffinity)(known(who), size, set);
 }
 
 WF_HOOK int sched_setscheduler(pid_t who, int policy,
@@ -97,7 +111,7 @@ WF_HOOK int sched_setscheduler(pid_t who, int policy,
 
 WF_HOOK int sched_getscheduler(pid_t who)
 {
-	return libc(sched_getscheduler)(any(who));
+	return libc(sched_getscheduler)(known(who));
 }
 
 WF_HOOK int sched_setparam(pid_t who, const struct sched_param *param)
@@ -112,12 +126,12 @@ WF_HOOK int sched_setparam(pid_t who, const struct sched_param *param)
 
 WF_HOOK int sched_getparam(pid_t who, struct sched_param *param)
 {
-	return libc(sched_getparam)(any(who), param);
+	return libc(sched_getparam)(known(who), param);
 }
 
 WF_HOOK int sched_rr_get_interval(pid_t who, struct timespec *interval)
 {
-	return libc(sched_rr_get_interval)(any(who), interval);
+	return libc(sched_rr_get_interval)(known(who), interval);
 }
 
 /* Where libc has it. */
@@ -169,7 +183,7 @@ WF_HOOK int setpriority(__priority_which_t which, id_t who, int priority)
 WF_HOOK int getpriority(__priority_which_t which, id_t who)
 {
 	return libc(getpriority)(
-		which, which == PRIO_PROCESS ? (id_t)any((pid_t)who) : who);
+		which, which == PRIO_PROCESS ? (id_t)known((pid_t)who) : who);
 }
 
 /* --- by syscall(2) --- */
@@ -199,6 +213,26 @@ bool wf_number_call(long number, const long *a, long *result)
 	case SYS_sched_setscheduler:
 		*result = sched_setscheduler(who, (int)a[1],
 					     (const struct sched_param *)a[2]);
+		return true;
+	case SYS_sched_setparam:
+		*result = sched_setparam(who, (const struct sched_param *)a[1]);
+		return true;
+	case SYS_sched_getaffinity:
+	case SYS_sched_getscheduler:
+	case SYS_sched_getparam:
+	case SYS_sched_rr_get_interval:
+	case SYS_sched_getattr:
+		*result = libc(syscall)(number, (long)known(who), a[1], a[2],
+					a[3]);
+		return true;
+	case SYS_getpriority:
+	case SYS_ioprio_get:
+		who = (pid_t)a[1];
+		if (a[0] == (number == SYS_getpriority
+				     ? (long)PRIO_PROCESS
+				     : (long)IOPRIO_WHO_PROCESS))
+			who = known(who);
+		*result = libc(syscall)(number, a[0], (long)who);
 		return true;
 	case SYS_sched_setattr:
 		*result = PROMOTED(

@@ -96,11 +96,31 @@ void wf_region_leave(void)
 		wf_signals_take(me);
 }
 
+/* Context: a fiber; which it may be no more when it comes back. */
+void wf_region_enter_holding(struct wf_held *held)
+{
+	struct wf_identity *me = identity_self();
+
+	held->outer = me->held;
+	held->depth = me->regions + 1;
+	me->held = held;
+	wf_region_enter_firmly();
+}
+
+void wf_region_leave_holding(struct wf_held *held)
+{
+	wf_region_leave();
+	identity_own()->held = held->outer;
+}
+
 void wf_region_leave_to(uint32_t depth)
 {
 	struct wf_identity *me = identity_self();
 
-	if (!me || me->regions <= depth)
+	if (!me)
+		return;
+	wf_identity_let_go(me, depth);
+	if (me->regions <= depth)
 		return;
 	if (depth)
 		me->regions = depth;

@@ -15,6 +15,7 @@
 #ifndef WF_POSIX_REGION_H
 #define WF_POSIX_REGION_H
 
+#include "posix/identity.h"
 #include "posix/libc.h"
 
 /*
@@ -24,6 +25,13 @@
 void wf_region_enter(void);
 void wf_region_enter_firmly(void);
 void wf_region_leave(void);
+
+/*
+ * The same, firmly, for who holds something that is to be let go if a handler
+ * does not come back: `let_go` is filled in.
+ */
+void wf_region_enter_holding(struct wf_held *held);
+void wf_region_leave_holding(struct wf_held *held);
 
 /* All that are deeper: whoever was in them does not come back there. */
 void wf_region_leave_to(uint32_t depth);

@@ -11,6 +11,7 @@
 #include "os/call.h"
 #include "posix/delivery.h"
 #include "posix/knock.h"
+#include "posix/quiet.h"
 #include "weft/blocking.h"
 
 typedef void (*handler)(int, siginfo_t *, void *);
@@ -46,8 +47,10 @@ bool wf_setid_watch(void)
 		return true;
 	libcs = (handler)a.handler;
 	a.handler = (void *)handle;
-	/* A fiber that is knocked at may wait in what it does then. */
+	/* A fiber that is knocked at may wait in what it does then; and no
+	 * handler is to run on top of it, with this signal blocked. */
 	a.flags &= ~WF_KERNEL_ONSTACK;
+	a.mask = wf_signals_all();
 	return wf_call(rt_sigaction, WF_KNOCK_SIGNAL, &a, NULL,
 		       sizeof a.mask) == 0;
 }

@@ -116,8 +116,11 @@ WF_HOOK int tgkill(pid_t process, pid_t thread, int signal)
 	struct wf_identity *to =
 		process == getpid() ? wf_identity_numbered(thread) : NULL;
 
-	return to ? (int)wf_returned(send_to(to, signal, NULL))
-		  : libc(tgkill)(process, thread, signal);
+	if (to && !atom_load_rlx(&to->promoted))
+		return (int)wf_returned(send_to(to, signal, NULL));
+	if (to)
+		thread = (pid_t)atom_load_rlx(libc_tid(to->thread));
+	return libc(tgkill)(process, thread, signal);
 }
 
 /* --- a stack for handlers --- */
@@ -171,6 +174,13 @@ WF_HOOK int sigpending(sigset_t *set)
 
 /* --- waiting for a handler --- */
 
+/* One that has become a thread of the kernel's meanwhile. */
+static int suspend_thread(uint64_t mask, uint64_t old)
+{
+	wf_signals_back(old);
+	return (int)wf_call(rt_sigsuspend, &mask, sizeof mask);
+}
+
 /* What comes while a handler runs is met by the mask from before. */
 static int suspend(struct wf_identity *me, uint64_t mask)
 {
@@ -180,6 +190,8 @@ static int suspend(struct wf_identity *me, uint64_t mask)
 	old = wf_signals_exchange(me, mask);
 	for (;;) {
 		wf_interrupted_but_for_signals();
+		if (!identity_self())
+			return suspend_thread(mask, old);
 		if (wf_signals_take_once(me) != WF_NOTHING)
 			break;
 		weft_sleep_until(WEFT_FOREVER);

@@ -79,17 +79,34 @@ static long accept_now(int fd, struct accept *a)
 	return wf_call(accept4, fd, a->addr, a->addrlen, a->flags);
 }
 
+/* What is held by who waits in the kernel. */
+struct accepting {
+	struct wf_held held;
+	struct wf_source *source;
+	_Atomic uint32_t *turn;
+};
+
+static void give_up(struct wf_held *held)
+{
+	struct accepting *h = container_of(held, struct accepting, held);
+
+	turn_end(h->turn);
+	wf_source_leave(h->source);
+}
+
 /*
  * Another process may be faster, and then it waits in the kernel: where only
  * the kernel can tell it of a signal.
  */
-static long accept_there(int fd, struct accept *a)
+static long accept_there(struct wf_source *s, struct accept *a,
+			 _Atomic uint32_t *turn)
 {
+	struct accepting h = {{.let_go = give_up}, s, turn};
 	long r;
 
-	wf_region_enter_firmly();
-	r = accept_now(fd, a);
-	wf_region_leave();
+	wf_region_enter_holding(&h.held);
+	r = accept_now(s->fd, a);
+	wf_region_leave_holding(&h.held);
 	return r;
 }
 
@@ -105,7 +122,7 @@ static long accept_once(struct wf_source *s, struct wf_try *try)
 	if (!turn_begin(turn))
 		return -ECANCELED;
 	r = wf_ask(s->fd, POLLIN);
-	r = r == 0 ? -EAGAIN : accept_there(s->fd, a);
+	r = r == 0 ? -EAGAIN : accept_there(s, a, turn);
 	turn_end(turn);
 	return r;
 }

@@ -432,9 +432,10 @@ static _Noreturn void leave(void *result)
 	struct wf_identity *me = identity_own();
 
 	wf_interrupted_at_last();
-	if (me)
+	if (me) {
+		wf_identity_let_go(me, 0);
 		me->result = result;
-	else if (wf_begun() && wf_call(gettid) == wf_call(getpid))
+	} else if (wf_begun() && wf_call(gettid) == wf_call(getpid))
 		leave_main();
 	libc(pthread_exit)(result);
 	__builtin_unreachable();
