@@ -7,6 +7,7 @@
 #include "wire.h"
 #include "prod.h"
 
+#include <setjmp.h>
 #include <sys/wait.h>
 
 enum { ROUNDS = 60, THREADS = 3 };
@@ -23,6 +24,37 @@ static void *accepts(void *arg)
 			set(arg);
 			continue;
 		}
+		MUST_ERRNO(close(fd));
+		EXPECT(write(got[1], "x", 1) == 1);
+	}
+	return NULL;
+}
+
+static __thread sigjmp_buf back;
+static __thread volatile sig_atomic_t may_jump;
+
+static void jumps(int number)
+{
+	(void)number;
+	if (may_jump)
+		siglongjmp(back, 1);
+}
+
+/* The same, but a signal takes it out of the call. */
+static void *accepts_again(void *arg)
+{
+	for (;;) {
+		int fd;
+
+		if (sigsetjmp(back, 1)) {
+			may_jump = 0;
+			set(arg);
+		}
+		may_jump = 1;
+		fd = accept(listener, NULL, NULL);
+		may_jump = 0;
+		if (fd == -1)
+			continue;
 		MUST_ERRNO(close(fd));
 		EXPECT(write(got[1], "x", 1) == 1);
 	}
@@ -53,6 +85,30 @@ static void interrupt(pthread_t thread, int *interrupted)
 	}
 }
 
+/* Whom the other process has left behind, accept all that comes. */
+static void see_jumps(const struct sockaddr_in *at)
+{
+	pid_t child = begin_other();
+	int jumped = 0;
+	pthread_t thread;
+	char byte;
+
+	handle(SIGUSR1, jumps, 0);
+	thread = start(accepts_again, &jumped);
+	for (int round = 0; round < ROUNDS; round++) {
+		MUST_ERRNO(close(dial(at)));
+		EXPECT(read(got[0], &byte, 1) == 1);
+		interrupt(thread, &jumped);
+	}
+	MUST_ERRNO(kill(child, SIGKILL));
+	MUST_ERRNO(waitpid(child, NULL, 0));
+	for (int round = 0; round < 5; round++) {
+		MUST_ERRNO(close(dial(at)));
+		EXPECT(read(got[0], &byte, 1) == 1);
+	}
+	see("jumped: %d", ROUNDS);
+}
+
 int main(void)
 {
 	struct sockaddr_in at;
@@ -61,9 +117,12 @@ int main(void)
 	pid_t child;
 	char byte;
 
-	handle(SIGUSR1, count_signal, 0);
 	listener = listen_at(&at, 10);
 	MUST_ERRNO(pipe(got));
+	see_jumps(&at);
+	MUST_ERRNO(close(listener));
+	listener = listen_at(&at, 10);
+	handle(SIGUSR1, count_signal, 0);
 	child = begin_other();
 	for (int i = 0; i < THREADS; i++)
 		threads[i] = start(accepts, &interrupted[i]);

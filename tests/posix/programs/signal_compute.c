@@ -133,6 +133,51 @@ static void see_nested(void)
 	ended = 0;
 }
 
+/* --- many, whose handlers wait --- */
+
+static void waits_briefly(int number)
+{
+	struct timespec brief = {0, 200000};
+
+	count(number);
+	nanosleep(&brief, NULL);
+}
+
+static void *computes_and_waits(void *arg)
+{
+	struct timespec brief = {0, 1000};
+
+	while (!ended) {
+		for (int i = 0; arg && i < 2000; i++)
+			sink++;
+		nanosleep(&brief, NULL);
+	}
+	return NULL;
+}
+
+/* Meanwhile every thread still hears of what concerns the process. */
+static void see_many(void)
+{
+	struct timespec brief = {0, 100000};
+	pthread_t threads[THREADS];
+
+	handle(SIGRTMIN + 3, waits_briefly, 0);
+	ended = 0;
+	for (int i = 0; i < THREADS; i++)
+		threads[i] = start(computes_and_waits, i % 2 ? threads : NULL);
+	for (int i = 0; i < 2000; i++) {
+		MUST(pthread_kill(threads[i % THREADS], SIGRTMIN + 3));
+		nanosleep(&brief, NULL);
+		if (i % 50 == 0)
+			MUST_ERRNO(setgid(getgid()));
+	}
+	see("many: handled, and told");
+	ended = 1;
+	for (int i = 0; i < THREADS; i++)
+		join(threads[i]);
+	ended = 0;
+}
+
 /* --- the world is stopped, and goes on --- */
 
 static sem_t stopped;
@@ -235,6 +280,7 @@ int main(void)
 	see_one("deep", deep);
 	see_c11();
 	see_nested();
+	see_many();
 	see_world(true);
 	see_world(false);
 	return 0;

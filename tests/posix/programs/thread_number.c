@@ -125,6 +125,7 @@ static int usual; /* of this process, which may be a nice one */
 
 static void *is_nice(void *arg)
 {
+	pid_t before = gettid();
 	int policy = -1;
 	struct sched_param param;
 	struct timespec slice;
@@ -133,9 +134,16 @@ static void *is_nice(void *arg)
 	policy = sched_getscheduler(gettid());
 	MUST_ERRNO(sched_getparam(gettid(), &param));
 	MUST_ERRNO(sched_rr_get_interval(gettid(), &slice));
+	MUST_ERRNO((int)syscall(SYS_sched_getscheduler, gettid()));
+	MUST_ERRNO((int)syscall(SYS_sched_getparam, gettid(), &param));
+	MUST_ERRNO((int)syscall(SYS_getpriority, PRIO_PROCESS, gettid()));
 	see("policy %d, priority %d", policy, param.sched_priority);
 	MUST_ERRNO(setpriority(PRIO_PROCESS, (id_t)gettid(), usual + 1));
 	see("nicer by %d", getpriority(PRIO_PROCESS, (id_t)gettid()) - usual);
+	/* Whoever has noted it, has not noted it in vain. */
+	SEE_ERRNO(tgkill(getpid(), before, 0));
+	see("by that number: %d",
+	    getpriority(PRIO_PROCESS, (id_t)before) - usual);
 	sem_post(&set_priority);
 	return arg;
 }
