@@ -739,7 +739,8 @@ static int kill_awaited(void *arg)
 	return 0;
 }
 
-Test(process, it_can_be_killed_while_one_and_no_other_waits)
+Test(process, it_can_be_killed_while_one_and_no_other_waits,
+     .disabled = T_EMULATED)
 {
 	everywhere(kill_awaited);
 }
