@@ -204,11 +204,4 @@ wf_syscall:
 wf_base_fast:
 	.byte	1
 
-	.section .note.GNU-stack, "", %progbits
-
-/* Branch target identification: yes. */
-	.section .note.gnu.property, "a", @note
-	.p2align 3
-	.long	4, 16, 5
-	.asciz	"GNU"
-	.long	0xc0000000, 4, 1, 0
+#include "arch/aarch64/note.h"

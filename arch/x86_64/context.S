@@ -245,11 +245,4 @@ wf_syscall:
 wf_base_fast:
 	.byte	0
 
-	.section .note.GNU-stack, "", @progbits
-
-/* Indirect branch tracking: yes.  Shadow stacks: no. */
-	.section .note.gnu.property, "a", @note
-	.p2align 3
-	.long	4, 16, 5
-	.asciz	"GNU"
-	.long	0xc0000002, 4, 1, 0
+#include "arch/x86_64/note.h"

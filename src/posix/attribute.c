@@ -14,7 +14,6 @@
 
 #include "os/call.h"
 #include "posix/identity.h"
-#include "posix/quiet.h"
 #include "posix/region.h"
 #include "posix/returned.h"
 
@@ -56,16 +55,6 @@ static void apply_priority(struct wf_wish *wish)
 	free(w);
 }
 
-static int wish(struct wf_identity *id, struct wf_wish *w)
-{
-	struct wf_quiet quiet;
-
-	quiet_begin(&quiet);
-	wf_identity_wish(id, w);
-	quiet_end(&quiet);
-	return 0;
-}
-
 static int wish_cpus(struct wf_identity *id, size_t size, const cpu_set_t *set)
 {
 	struct cpus_wish *w = calloc(1, sizeof *w);
@@ -74,7 +63,8 @@ static int wish_cpus(struct wf_identity *id, size_t size, const cpu_set_t *set)
 		return ENOMEM;
 	w->wish.apply = apply_cpus;
 	memcpy(&w->set, set, size < sizeof w->set ? size : sizeof w->set);
-	return wish(id, &w->wish);
+	wf_identity_wish(id, &w->wish);
+	return 0;
 }
 
 /* Together they are one word, so that nobody sees half a wish. */
@@ -90,7 +80,8 @@ static int wish_priority(struct wf_identity *id, int policy,
 	atom_store_rlx(&id->priority, (uint32_t)policy << PRIORITY_BITS |
 					      (uint32_t)param->sched_priority);
 	*w = (struct priority_wish){{apply_priority}, policy, *param};
-	return wish(id, &w->wish);
+	wf_identity_wish(id, &w->wish);
+	return 0;
 }
 
 /* --- the stack --- */
@@ -285,13 +276,7 @@ static int promote(void)
 	return me ? wf_identity_promote(me) : 0;
 }
 
-#define PROMOTED(call)                                                         \
-	__extension__({                                                        \
-		int r_ = promote();                                            \
-                                                                               \
-		errno = r_ < 0 ? -r_ : errno;                                  \
-		r_ < 0 ? -1 : (call);                                          \
-	})
+#define PROMOTED(call) WF_RETURNED_AFTER(promote(), call)
 
 WF_HOOK int unshare(int flags)
 {

@@ -249,6 +249,7 @@ static void let_in(struct wf_identity *me, const siginfo_t *info)
 static void let_in_on_altstack(struct wf_identity *me, const siginfo_t *info)
 {
 	wf_call(sigaltstack, &me->altstack, NULL);
+	me->altstack_lent = true;
 	let_in(me, info);
 }
 
@@ -270,12 +271,13 @@ static void handle(struct wf_identity *me, const siginfo_t *info,
 	/* The return from a handler brings those of where it began. */
 	if (!identity_self()) {
 		me->mask = old;
+		me->altstack_lent = false;
 		wf_call(sigaltstack, &me->altstack, NULL);
 		wf_signals_back(old);
 		return;
 	}
 	if (on_altstack || me->fiber->carrier != here)
-		wf_call(sigaltstack, &me->fiber->carrier->altstack, NULL);
+		wf_identity_return_altstack(me);
 	wf_signals_exchange(me, old);
 }
 

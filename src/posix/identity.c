@@ -168,6 +168,12 @@ static void leave_regions(struct wf_identity *me)
 	spin_unlock(&me->signals);
 }
 
+void wf_identity_return_altstack(struct wf_identity *me)
+{
+	if (wf_call(sigaltstack, &me->fiber->carrier->altstack, NULL) == 0)
+		me->altstack_lent = false;
+}
+
 void wf_identity_let_go(struct wf_identity *me, uint32_t depth)
 {
 	while (me->held && me->held->depth > depth) {
@@ -183,9 +189,8 @@ static void clean_up(struct wf_identity *me)
 {
 	if (unlikely(me->regions))
 		leave_regions(me);
-	/* A handler may have ended it there. */
-	if (unlikely(me->altstack.ss_sp))
-		wf_call(sigaltstack, &me->fiber->carrier->altstack, NULL);
+	if (unlikely(me->altstack_lent))
+		wf_identity_return_altstack(me);
 	/* There is nowhere to escape to from a destructor. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	if (wf_libc.end_variables)
@@ -328,9 +333,13 @@ static void forget_robust(struct wf_identity *me)
  */
 void wf_identity_wish(struct wf_identity *id, struct wf_wish *wish)
 {
+	struct wf_quiet quiet;
+
+	quiet_begin(&quiet);
 	/* release, and acquire of what is dropped [thread-wish] */
 	free(atom_swap_ar(&id->wish, wish));
 	weft_cancel(id->fiber);
+	quiet_end(&quiet);
 }
 
 bool wf_identity_grant(struct wf_identity *me)
@@ -589,7 +598,7 @@ static void assign(struct wf_identity *id, const struct wf_thread *t)
 	atom_store_rlx(&id->joined, false);
 	memcpy(id->name, t->name, sizeof id->name);
 	id->altstack = (stack_t){.ss_flags = SS_DISABLE};
-	id->altstack_left = false;
+	id->altstack_lent = false;
 	id->regions = 0;
 	id->held = NULL;
 	atom_store_rlx(&id->fiber->cancel, 0);

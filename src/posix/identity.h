@@ -86,7 +86,7 @@ struct wf_identity {
 	uint32_t regions;               /* it is inside, see region.h */
 	struct wf_held *held;           /* see below */
 	stack_t altstack;               /* owner */
-	bool altstack_left;             /* by a jump; see interrupt.c */
+	bool altstack_lent;             /* the kernel thread has that */
 	_Atomic bool elsewhere;         /* on a stack of its own, see knock.c */
 	_Atomic(struct wf_wish *) wish; /* atomic: of another; see below */
 	_Atomic bool promoted;          /* it has a kernel thread of its own */
@@ -106,6 +106,12 @@ static inline struct wf_identity *identity_of(struct weft_fiber *f)
 {
 	return container_of(f->life, struct wf_identity, life);
 }
+
+/*
+ * Have the kernel thread use its own stack for handlers again, which a handler
+ * may not have come back to do.  On the other one it cannot be done yet.
+ */
+void wf_identity_return_altstack(struct wf_identity *me);
 
 /* By a function of ours that calls one of the program, in its own frame. */
 #define IDENTITY_CALLS_PROGRAM(me) ((me)->program = __builtin_frame_address(0))
@@ -225,7 +231,7 @@ struct wf_wish {
 	void (*apply)(struct wf_wish *wish);
 };
 
-/* Context: any thread, quiet. */
+/* Context: any thread. */
 void wf_identity_wish(struct wf_identity *id, struct wf_wish *wish);
 
 /* Somebody has a policy of its own, which who is made by it inherits. */

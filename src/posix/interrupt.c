@@ -7,17 +7,13 @@
  */
 #include "posix/interrupt.h"
 
-#include "core/carrier.h"
-#include "os/call.h"
 #include "posix/delivery.h"
 #include "posix/proxy.h"
 
 static bool taken_back(struct wf_identity *me)
 {
-	if (unlikely(me->altstack_left)) {
-		me->altstack_left = false;
-		wf_call(sigaltstack, &me->fiber->carrier->altstack, NULL);
-	}
+	if (unlikely(me->altstack_lent))
+		wf_identity_return_altstack(me);
 	/* acquire [fiber-interrupt] */
 	return atom_swap_acq(&me->fiber->cancel, 0);
 }

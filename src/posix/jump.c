@@ -10,8 +10,6 @@
  */
 #include <setjmp.h>
 
-#include "core/carrier.h"
-#include "os/call.h"
 #include "posix/delivery.h"
 #include "posix/region.h"
 #include "weft/fiber.h"
@@ -56,9 +54,11 @@ void *wf_jump_save(struct __jmp_buf_tag *env, int save_mask)
 static void restore(struct wf_identity *me, const struct saved *s)
 {
 	wf_region_leave_to((uint32_t)s->regions);
-	/* From that stack itself it cannot be done: at its next call, then. */
-	me->altstack_left = true;
-	weft_cancel(me->fiber);
+	if (me->altstack_lent)
+		wf_identity_return_altstack(me);
+	/* From that stack itself: at its next call that may wait, then. */
+	if (me->altstack_lent)
+		weft_cancel(me->fiber);
 	me->program = s->program;
 	wf_signals_set(me, s->mask);
 }
@@ -77,19 +77,27 @@ static void prepare(struct __jmp_buf_tag *env)
 		memcpy(&env->__saved_mask, &s->mask, sizeof s->mask);
 }
 
-#define LONGJMP(name, libcs)                                                   \
+#define LONGJMP(name)                                                          \
 	WF_HOOK _Noreturn void name(jmp_buf env, int value);                   \
 	WF_HOOK void name(jmp_buf env, int value)                              \
 	{                                                                      \
 		prepare(env);                                                  \
-		if (identity_self())                                           \
-			libc(libcs)(env, value);                               \
 		libc(name)(env, value);                                        \
 		__builtin_unreachable();                                       \
 	}
 
-LONGJMP(longjmp, longjmp)
-LONGJMP(_longjmp, _longjmp)
-LONGJMP(siglongjmp, siglongjmp)
-/* Which would look for the handler's stack on a thread that has another. */
-LONGJMP(__longjmp_chk, siglongjmp)
+LONGJMP(longjmp)
+LONGJMP(_longjmp)
+LONGJMP(siglongjmp)
+
+WF_HOOK _Noreturn void __longjmp_chk(jmp_buf env, int value);
+
+/* It looks for a handler's stack, where the kernel thread may have another. */
+WF_HOOK void __longjmp_chk(jmp_buf env, int value)
+{
+	if (identity_self())
+		siglongjmp(env, value);
+	prepare(env);
+	libc(__longjmp_chk)(env, value);
+	__builtin_unreachable();
+}

@@ -18,7 +18,6 @@
 
 #include "os/call.h"
 #include "posix/identity.h"
-#include "posix/quiet.h"
 #include "posix/returned.h"
 
 /* --- whose it is --- */
@@ -73,13 +72,7 @@ static int by_number(pid_t *who)
 	return wf_identity_promote(me);
 }
 
-#define PROMOTED(who, call)                                                    \
-	__extension__({                                                        \
-		int r_ = by_number(&(who));                                    \
-                                                                               \
-		errno = r_ < 0 ? -r_ : errno;                                  \
-		r_ < 0 ? -1 : (call);                                          \
-	})
+#define PROMOTED(who, call) WF_RETURNED_AFTER(by_number(&(who)), call)
 
 /* --- CPUs and priority --- */
 
@@ -157,14 +150,11 @@ static void apply_nice(struct wf_wish *wish)
 static int wish_nice(struct wf_identity *id, int priority)
 {
 	struct nice_wish *w = malloc(sizeof *w);
-	struct wf_quiet quiet;
 
 	if (!w)
 		return ENOMEM;
 	*w = (struct nice_wish){{apply_nice}, priority};
-	quiet_begin(&quiet);
 	wf_identity_wish(id, &w->wish);
-	quiet_end(&quiet);
 	return 0;
 }
 
@@ -189,64 +179,65 @@ WF_HOOK int getpriority(__priority_which_t which, id_t who)
 
 /* --- by syscall(2) --- */
 
-bool wf_number_call(long number, const long *a, long *result)
+/* Before the kernel is told something of one. */
+static bool refused(long *who, long *result)
 {
-	pid_t who = (pid_t)a[0];
+	pid_t number = (pid_t)*who;
+	int r = by_number(&number);
 
+	*who = number;
+	if (r < 0)
+		*result = wf_returned(r);
+	return r < 0;
+}
+
+bool wf_number_call(long number, long *a, long *result)
+{
 	switch (number) {
 	case SYS_gettid:
 		*result = gettid();
 		return true;
 	case SYS_tgkill:
-		*result = tgkill(who, (pid_t)a[1], (int)a[2]);
+		*result = tgkill((pid_t)a[0], (pid_t)a[1], (int)a[2]);
 		return true;
 	case SYS_tkill:
-		*result = tgkill(getpid(), who, (int)a[1]);
+		*result = tgkill(getpid(), (pid_t)a[0], (int)a[1]);
 		return true;
 	case SYS_setpriority:
 		*result = setpriority((__priority_which_t)a[0], (id_t)a[1],
 				      (int)a[2]);
 		return true;
 	case SYS_sched_setaffinity:
-		*result = sched_setaffinity(who, (size_t)a[1],
+		*result = sched_setaffinity((pid_t)a[0], (size_t)a[1],
 					    (const cpu_set_t *)a[2]);
 		return true;
 	case SYS_sched_setscheduler:
-		*result = sched_setscheduler(who, (int)a[1],
+		*result = sched_setscheduler((pid_t)a[0], (int)a[1],
 					     (const struct sched_param *)a[2]);
 		return true;
 	case SYS_sched_setparam:
-		*result = sched_setparam(who, (const struct sched_param *)a[1]);
+		*result = sched_setparam((pid_t)a[0],
+					 (const struct sched_param *)a[1]);
 		return true;
+	case SYS_sched_setattr:
+		return refused(&a[0], result);
+	case SYS_ioprio_set:
+		return a[0] == IOPRIO_WHO_PROCESS && refused(&a[1], result);
 	case SYS_sched_getaffinity:
 	case SYS_sched_getscheduler:
 	case SYS_sched_getparam:
 	case SYS_sched_rr_get_interval:
 	case SYS_sched_getattr:
-		*result = libc(syscall)(number, (long)known(who), a[1], a[2],
-					a[3]);
-		return true;
+		a[0] = known((pid_t)a[0]);
+		return false;
 	case SYS_getpriority:
+		if (a[0] == PRIO_PROCESS)
+			a[1] = known((pid_t)a[1]);
+		return false;
 	case SYS_ioprio_get:
-		who = (pid_t)a[1];
-		if (a[0] == (number == SYS_getpriority
-				     ? (long)PRIO_PROCESS
-				     : (long)IOPRIO_WHO_PROCESS))
-			who = known(who);
-		*result = libc(syscall)(number, a[0], (long)who);
-		return true;
-	case SYS_sched_setattr:
-		*result = PROMOTED(
-			who, libc(syscall)(number, (long)who, a[1], a[2]));
-		return true;
-	case SYS_ioprio_set:
-		who = (pid_t)a[1];
-		*result =
-			a[0] == IOPRIO_WHO_PROCESS
-				? PROMOTED(who, libc(syscall)(number, a[0],
-							      (long)who, a[2]))
-				: libc(syscall)(number, a[0], a[1], a[2]);
-		return true;
+		if (a[0] == IOPRIO_WHO_PROCESS)
+			a[1] = known((pid_t)a[1]);
+		return false;
 	default:
 		return false;
 	}

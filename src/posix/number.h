@@ -7,7 +7,10 @@
 
 #include <stdbool.h>
 
-/* False: it is none of those, and nothing has been done. */
-bool wf_number_call(long number, const long *a, long *result);
+/*
+ * False: nothing has been done, and it is to be passed on; to the kernel by the
+ * number that it knows, which may be another one in `a` now.
+ */
+bool wf_number_call(long number, long *a, long *result);
 
 #endif

@@ -17,4 +17,12 @@ static inline long wf_returned(long r)
 	return -1;
 }
 
+/* What `call` returns, unless what has to come before it gives an error. */
+#define WF_RETURNED_AFTER(before, call)                                        \
+	__extension__({                                                        \
+		int before_ = (before);                                        \
+                                                                               \
+		before_ < 0 ? (int)wf_returned(before_) : (call);              \
+	})
+
 #endif

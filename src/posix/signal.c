@@ -116,11 +116,8 @@ WF_HOOK int tgkill(pid_t process, pid_t thread, int signal)
 	struct wf_identity *to =
 		process == getpid() ? wf_identity_numbered(thread) : NULL;
 
-	if (to && !atom_load_rlx(&to->promoted))
-		return (int)wf_returned(send_to(to, signal, NULL));
-	if (to)
-		thread = (pid_t)atom_load_rlx(libc_tid(to->thread));
-	return libc(tgkill)(process, thread, signal);
+	return to ? (int)wf_returned(-pthread_kill(to->thread, signal))
+		  : libc(tgkill)(process, thread, signal);
 }
 
 /* --- a stack for handlers --- */

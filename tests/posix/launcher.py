@@ -689,7 +689,7 @@ class Threads(unittest.TestCase):
         static void (*const first)(void) = early;
     """
 
-    MOST = 25  # threads of the kernel's, if fifty and one are fibers
+    MOST = 24  # threads of the kernel's, if fifty and one are fibers
 
     def count(self, program, *options, **environment):
         """How many threads of its fifty and one the kernel knows."""

@@ -33,6 +33,18 @@ static void see_unblocked(const char *where)
 	    sigismember(&now, SIGUSR1) || sigismember(&now, SIGUSR2));
 }
 
+/* One that has come to its first phase. */
+static pthread_t begin(void (*handler)(int), void *(*run)(void *), void *arg)
+{
+	pthread_t thread;
+
+	handle(SIGUSR1, handler, 0);
+	enter(0);
+	thread = start(run, arg);
+	await(1);
+	return thread;
+}
+
 /* --- a thread of the kernel's --- */
 
 static void changes_priority(int number)
@@ -56,11 +68,9 @@ static void *computes_until_handled(void *arg)
 
 static void see_promoted(void)
 {
-	pthread_t thread;
+	pthread_t thread =
+		begin(changes_priority, computes_until_handled, NULL);
 
-	handle(SIGUSR1, changes_priority, 0);
-	enter(0);
-	thread = start(computes_until_handled, NULL);
 	for (int i = 1; i <= 2; i++) {
 		await(i);
 		MUST(pthread_kill(thread, SIGUSR1));
@@ -103,12 +113,8 @@ static void *is_two(void *arg)
 
 static void see_forked(bool waits)
 {
-	pthread_t thread;
+	pthread_t thread = begin(forks, is_two, waits ? &child : NULL);
 
-	handle(SIGUSR1, forks, 0);
-	enter(0);
-	thread = start(is_two, waits ? &child : NULL);
-	await(1);
 	MUST(pthread_kill(thread, SIGUSR1));
 	join(thread);
 }
@@ -129,13 +135,9 @@ static void *suspends(void *arg)
 static void see_suspended(void)
 {
 	int over = 0;
-	pthread_t thread;
+	pthread_t thread = begin(count_signal, suspends, &over);
 	cpu_set_t cpus;
 
-	handle(SIGUSR1, count_signal, 0);
-	enter(0);
-	thread = start(suspends, &over);
-	await(1);
 	linger();
 	MUST_ERRNO(sched_getaffinity(0, sizeof cpus, &cpus));
 	MUST(pthread_setaffinity_np(thread, sizeof cpus, &cpus));
@@ -153,11 +155,11 @@ static void *calls(void *arg)
 
 	handled_here = 0;
 	enter(1);
-	while (!handled_here) {
+	do {
 		EXPECT(syscall(SYS_nanosleep, &long_time, NULL) == -1);
 		EXPECT(errno == EINTR);
 		calls++;
-	}
+	} while (!handled_here);
 	see("handled, after a call: %d", calls == 1);
 	set(arg);
 	return NULL;
@@ -166,15 +168,11 @@ static void *calls(void *arg)
 static void see_called(void)
 {
 	int over = 0;
-	pthread_t thread;
+	pthread_t thread = begin(count_signal, calls, &over);
 
-	handle(SIGUSR1, count_signal, 0);
-	enter(0);
-	thread = start(calls, &over);
-	await(1);
 	linger();
 	linger();
-	MUST(pthread_kill(thread, SIGUSR1));
+	prod_until(thread, SIGUSR1, &over);
 	join(thread);
 }
 

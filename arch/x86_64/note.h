@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * x86_64/note.h - the end of each file of assembly: what the linker and the
+ * loader are told of it.
+ */
+	.section .note.GNU-stack, "", @progbits
+
+/* Indirect branch tracking: yes.  Shadow stacks: no. */
+	.section .note.gnu.property, "a", @note
+	.p2align 3
+	.long	4, 16, 5
+	.asciz	"GNU"
+	.long	0xc0000002, 4, 1, 0
