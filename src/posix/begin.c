@@ -110,7 +110,7 @@ void wf_begin_forget(void)
 	wf_identity_forget();
 	wf_lot_forget();
 	wf_proxy_forget();
-	wf_delivery_forget();
+	wf_delivery_forget(me);
 	wf_knock_forget();
 	lock = (struct wf_spin){0};
 	atom_store_rlx(&begun, false);
@@ -119,7 +119,6 @@ void wf_begin_forget(void)
 	if (!was_fiber)
 		return;
 	/* It has been forked in one. */
-	me->signals = (struct wf_spin){0};
 	me->regions = 0;
 	libc(sigaltstack)(&me->altstack, NULL);
 	wf_signals_back(me->mask);

@@ -116,8 +116,13 @@ static int enqueue(struct wf_identity *to, int signal, const siginfo_t *info)
 	return 0;
 }
 
-void wf_delivery_forget(void)
+void wf_delivery_forget(struct wf_identity *me)
 {
+	if (me) {
+		me->signals = (struct wf_spin){0};
+		me->queue = (struct wf_list){0};
+		me->pending = me->awaited_signals = 0;
+	}
 	store.lock = (struct wf_spin){0};
 	store.free = (struct wf_list){0};
 	store.used = 0;

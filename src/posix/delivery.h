@@ -77,8 +77,8 @@ void wf_signals_forget(struct wf_identity *id);
 /* It is a thread of the kernel's: so is what is pending, for the kernel. */
 void wf_signals_promote(struct wf_identity *me);
 
-/* In a forked child: nothing is. */
-void wf_delivery_forget(void);
+/* In a forked child, which `me` has become, if not NULL: nothing is. */
+void wf_delivery_forget(struct wf_identity *me);
 
 enum wf_taken {
 	WF_NOTHING,   /* no handler has run */

@@ -25,6 +25,8 @@ static void end_if_cancelled(struct wf_identity *me)
 		wf_identity_grant(me);
 	if (!libc_cancelled())
 		return;
+	/* It may have become a thread of the kernel's. */
+	me = identity_own();
 	if (me)
 		wf_identity_let_go(me, 0);
 	pthread_testcancel();

@@ -109,8 +109,13 @@ void wf_region_enter_holding(struct wf_held *held)
 
 void wf_region_leave_holding(struct wf_held *held)
 {
+	struct wf_identity *me;
+
 	wf_region_leave();
-	identity_own()->held = held->outer;
+	me = identity_own();
+	/* A handler may have forked: the child has none. */
+	if (me)
+		me->held = held->outer;
 }
 
 void wf_region_leave_to(uint32_t depth)

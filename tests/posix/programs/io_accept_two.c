@@ -13,12 +13,18 @@
 enum { ROUNDS = 60, THREADS = 3 };
 
 static int listener, got[2];
+static __thread volatile sig_atomic_t may_fork;
+static volatile sig_atomic_t forked; /* in the child */
 
 static void *accepts(void *arg)
 {
 	for (;;) {
-		int fd = accept(listener, NULL, NULL);
+		int fd;
 
+		may_fork = 1;
+		fd = accept(listener, NULL, NULL);
+		if (forked)
+			_exit(0);
 		if (fd == -1) {
 			EXPECT(errno == EINTR);
 			set(arg);
@@ -109,31 +115,63 @@ static void see_jumps(const struct sockaddr_in *at)
 	see("jumped: %d", ROUNDS);
 }
 
-int main(void)
+/*
+ * The child comes back out of the call as well, and goes no further.  Once a
+ * call, or the signals would come faster than they are handled.
+ */
+static void forks(int number)
 {
-	struct sockaddr_in at;
+	pid_t child;
+	int status;
+
+	(void)number;
+	if (!may_fork)
+		return;
+	may_fork = 0;
+	child = fork();
+	MUST_ERRNO(child);
+	forked = child == 0;
+	if (forked) {
+		MUST_ERRNO(close(listener));
+		return;
+	}
+	MUST_ERRNO(waitpid(child, &status, 0));
+	EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* By a handler that comes back. */
+static void see_interrupted(const struct sockaddr_in *at, int rounds)
+{
 	pthread_t threads[THREADS];
 	int interrupted[THREADS];
-	pid_t child;
+	pid_t child = begin_other();
 	char byte;
 
-	listener = listen_at(&at, 10);
-	MUST_ERRNO(pipe(got));
-	see_jumps(&at);
-	MUST_ERRNO(close(listener));
-	listener = listen_at(&at, 10);
-	handle(SIGUSR1, count_signal, 0);
-	child = begin_other();
 	for (int i = 0; i < THREADS; i++)
 		threads[i] = start(accepts, &interrupted[i]);
-	for (int round = 0; round < ROUNDS; round++) {
-		MUST_ERRNO(close(dial(&at)));
+	for (int round = 0; round < rounds; round++) {
+		MUST_ERRNO(close(dial(at)));
 		EXPECT(read(got[0], &byte, 1) == 1);
 		for (int i = 0; i < THREADS; i++)
 			interrupt(threads[i], &interrupted[i]);
 	}
-	see("accepted and interrupted: %d", ROUNDS);
+	see("accepted and interrupted: %d", rounds);
 	MUST_ERRNO(kill(child, SIGKILL));
 	MUST_ERRNO(waitpid(child, NULL, 0));
+}
+
+int main(void)
+{
+	struct sockaddr_in at;
+
+	MUST_ERRNO(pipe(got));
+	listener = listen_at(&at, 10);
+	see_jumps(&at);
+	MUST_ERRNO(close(listener));
+	listener = listen_at(&at, 10);
+	handle(SIGUSR1, count_signal, 0);
+	see_interrupted(&at, ROUNDS);
+	handle(SIGUSR1, forks, 0);
+	see_interrupted(&at, 10);
 	return 0;
 }
