@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/membarrier.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
@@ -122,6 +123,12 @@ static bool probe_pidfd(void)
 #endif
 }
 
+/* There is no descriptor of that number. */
+static bool probe_close_range(void)
+{
+	return wf_call(close_range, UINT_MAX, UINT_MAX, 0) == 0;
+}
+
 static const struct {
 	const char *name;
 	bool (*probe)(void);
@@ -134,6 +141,7 @@ static const struct {
 	[WF_FSGSBASE] = {"fsgsbase", probe_fsgsbase},
 	[WF_OPENAT2] = {"openat2", probe_openat2},
 	[WF_PIDFD] = {"pidfd", probe_pidfd},
+	[WF_CLOSE_RANGE] = {"close_range", probe_close_range},
 };
 
 /* The feature of that name, WF_FEATURES if there is none. */
@@ -171,7 +179,8 @@ int wf_feature_probe(void)
 
 	if (without && !read_list(without, hidden)) {
 		wf_say("WEFT_WITHOUT=%s: not words of guard,mprotect,nowait,"
-		       "epoll_pwait2,membarrier,fsgsbase,openat2,pidfd",
+		       "epoll_pwait2,membarrier,fsgsbase,openat2,pidfd,"
+		       "close_range",
 		       without);
 		return -EINVAL;
 	}

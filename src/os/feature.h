@@ -11,14 +11,15 @@
 #include <stdbool.h>
 
 enum wf_feature {
-	WF_GUARD,      /* "guard": MADV_GUARD_INSTALL, 6.13 */
-	WF_MPROTECT,   /* "mprotect": guards of the second kind */
-	WF_NOWAIT,     /* "nowait": preadv2 with RWF_NOWAIT, 4.14 */
-	WF_EPOLL_NANO, /* "epoll_pwait2": 5.11 */
-	WF_MEMBARRIER, /* "membarrier": private expedited, 4.14 */
-	WF_FSGSBASE,   /* "fsgsbase": FS written without the kernel, 5.9 */
-	WF_OPENAT2,    /* "openat2": RESOLVE_CACHED, 5.12 */
-	WF_PIDFD,      /* "pidfd": a process as a descriptor, 5.3 */
+	WF_GUARD,       /* "guard": MADV_GUARD_INSTALL, 6.13 */
+	WF_MPROTECT,    /* "mprotect": guards of the second kind */
+	WF_NOWAIT,      /* "nowait": preadv2 with RWF_NOWAIT, 4.14 */
+	WF_EPOLL_NANO,  /* "epoll_pwait2": 5.11 */
+	WF_MEMBARRIER,  /* "membarrier": private expedited, 4.14 */
+	WF_FSGSBASE,    /* "fsgsbase": FS written without the kernel, 5.9 */
+	WF_OPENAT2,     /* "openat2": RESOLVE_CACHED, 5.12 */
+	WF_PIDFD,       /* "pidfd": a process as a descriptor, 5.3 */
+	WF_CLOSE_RANGE, /* "close_range": 5.9 */
 	WF_FEATURES
 };
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "os/call.h"
+#include "os/feature.h"
 #include "os/futex.h"
 #include "os/thread.h"
 
@@ -71,7 +72,6 @@ static uint32_t await_question(void)
 
 static void *main_of_reader(void *unused)
 {
-	/* A kernel that does not know how has no answers. */
 	bool alone =
 		wf_call(close_range, 0, UINT_MAX, CLOSE_RANGE_UNSHARE) == 0;
 
@@ -102,6 +102,8 @@ static bool begin(void)
 
 	if (reader.there)
 		return true;
+	if (wf_feature_lacks(WF_CLOSE_RANGE))
+		return false;
 	wf_signals_block(&old);
 	reader.there =
 		wf_thread_start(&reader.thread, main_of_reader, NULL) == 0;

@@ -1046,7 +1046,8 @@ ParameterizedTestParameters(failing, what_is_done_first_on_an_old_kernel)
 ParameterizedTest(size_t *row, failing, what_is_done_first_on_an_old_kernel)
 {
 	setenv("WEFT_WITHOUT",
-	       "guard,nowait,epoll_pwait2,membarrier,openat2,pidfd", 1);
+	       "guard,nowait,epoll_pwait2,membarrier,openat2,pidfd,close_range",
+	       1);
 	each_call(life_of(*row), live_here);
 }
 

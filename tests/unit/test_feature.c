@@ -37,7 +37,8 @@ Test(feature, an_empty_list_hides_nothing)
 Test(feature, all_of_them_can_be_hidden)
 {
 	cr_assert_eq(probe_without("guard,mprotect,nowait,epoll_pwait2,"
-				   "membarrier,fsgsbase,openat2,pidfd"),
+				   "membarrier,fsgsbase,openat2,pidfd,"
+				   "close_range"),
 		     0);
 }
 
@@ -49,10 +50,15 @@ struct row {
 ParameterizedTestParameters(feature, hiding_one_hides_only_that)
 {
 	static struct row rows[] = {
-		{"guard", WF_GUARD},           {"mprotect", WF_MPROTECT},
-		{"nowait", WF_NOWAIT},         {"epoll_pwait2", WF_EPOLL_NANO},
-		{"membarrier", WF_MEMBARRIER}, {"fsgsbase", WF_FSGSBASE},
-		{"openat2", WF_OPENAT2},       {"pidfd", WF_PIDFD},
+		{"guard", WF_GUARD},
+		{"mprotect", WF_MPROTECT},
+		{"nowait", WF_NOWAIT},
+		{"epoll_pwait2", WF_EPOLL_NANO},
+		{"membarrier", WF_MEMBARRIER},
+		{"fsgsbase", WF_FSGSBASE},
+		{"openat2", WF_OPENAT2},
+		{"pidfd", WF_PIDFD},
+		{"close_range", WF_CLOSE_RANGE},
 	};
 
 	return cr_make_param_array(struct row, rows, WF_FEATURES);

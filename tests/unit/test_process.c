@@ -739,8 +739,7 @@ static int kill_awaited(void *arg)
 	return 0;
 }
 
-Test(process, it_can_be_killed_while_one_and_no_other_waits,
-     .disabled = T_EMULATED)
+Test(process, it_can_be_killed_while_one_and_no_other_waits)
 {
 	everywhere(kill_awaited);
 }
