@@ -204,4 +204,4 @@ wf_syscall:
 wf_base_fast:
 	.byte	1
 
-#include "arch/aarch64/note.h"
+#include "arch/aarch64/note.S"

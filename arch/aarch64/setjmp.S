@@ -41,4 +41,4 @@ __sigsetjmp:
 	.cfi_endproc
 	.size	__sigsetjmp, . - __sigsetjmp
 
-#include "arch/aarch64/note.h"
+#include "arch/aarch64/note.S"

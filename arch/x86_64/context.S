@@ -245,4 +245,4 @@ wf_syscall:
 wf_base_fast:
 	.byte	0
 
-#include "arch/x86_64/note.h"
+#include "arch/x86_64/note.S"

@@ -42,4 +42,4 @@ __sigsetjmp:
 	.cfi_endproc
 	.size	__sigsetjmp, . - __sigsetjmp
 
-#include "arch/x86_64/note.h"
+#include "arch/x86_64/note.S"

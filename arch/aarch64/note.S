@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * aarch64/note.h - the end of each file of assembly: what the linker and the
+ * aarch64/note.S - the end of each file of assembly: what the linker and the
  * loader are told of it.
  */
 	.section .note.GNU-stack, "", %progbits
