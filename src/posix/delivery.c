@@ -221,32 +221,22 @@ static bool stops_by_default(int signal)
 	return signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
 }
 
-static bool is_pending(int signal)
-{
-	uint64_t pending = 0;
-
-	wf_call(rt_sigpending, &pending, sizeof pending);
-	return pending & signal_bit(signal);
-}
-
 /*
- * To this kernel thread, where it is blocked, and then let it in.  A fault's is
+ * To this kernel thread, where it is blocked, and then let it in.  Not by
+ * sigsuspend(), which one of libc's may end before it has come; that another
+ * one of this number pends, for the process, would look the same.  A fault's is
  * blocked nowhere: it has come in by then.
  */
 static void let_in(struct wf_identity *me, const siginfo_t *info)
 {
-	uint64_t all = wf_signals_all();
-	uint64_t mask = all & ~signal_bit(info->si_signo);
+	uint64_t bit = signal_bit(info->si_signo) & wf_signals_all();
 	const void *program = me->program;
 
 	IDENTITY_CALLS_PROGRAM(me);
 	wf_call(rt_tgsigqueueinfo, process(), wf_thread_id(), info->si_signo,
 		info);
-	/* Another one of libc's may be all that has come. */
-	if (mask != all)
-		do
-			wf_call(rt_sigsuspend, &mask, sizeof mask);
-		while (is_pending(info->si_signo));
+	wf_call(rt_sigprocmask, SIG_UNBLOCK, &bit, NULL, sizeof bit);
+	wf_call(rt_sigprocmask, SIG_BLOCK, &bit, NULL, sizeof bit);
 	me->program = program;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * signal_storm.c - many signals for threads that work: each comes to the thread
- * that is meant, as often as it was sent, and nothing else is disturbed.
+ * that is meant, as often as it was sent, and nothing else is disturbed.  Those
+ * for the process come to any of its threads that lets them in.
  */
 #include "wire.h"
 #include "prod.h"
@@ -119,11 +120,66 @@ static void storm(int flags)
 	}
 }
 
+/* --- for the process --- */
+
+enum { NUMBERS = 10, IN_FLIGHT = 5, FOR_PROCESS = 5000 };
+
+static sem_t in_flight;
+
+static void count_and_post(int number)
+{
+	count_signal(number);
+	MUST_ERRNO(sem_post(&in_flight));
+}
+
+/* Lets in one number more than the one before. */
+static void *waits_for_lock(void *arg)
+{
+	static int threads;
+	int numbers = __atomic_add_fetch(&threads, 1, __ATOMIC_SEQ_CST);
+	sigset_t let_in = only(0);
+
+	for (int i = 0; i < numbers; i++)
+		sigaddset(&let_in, SIGRTMIN + i);
+	MUST(pthread_sigmask(SIG_UNBLOCK, &let_in, NULL));
+	MUST(pthread_mutex_lock(arg));
+	MUST(pthread_mutex_unlock(arg));
+	return NULL;
+}
+
+static void storm_process(void)
+{
+	struct sigaction action = {.sa_handler = count_and_post};
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	pthread_t threads[NUMBERS];
+
+	sigfillset(&action.sa_mask);
+	MUST(pthread_sigmask(SIG_SETMASK, &action.sa_mask, NULL));
+	MUST_ERRNO(sem_init(&in_flight, 0, IN_FLIGHT));
+	MUST(pthread_mutex_lock(&lock));
+	for (int i = 0; i < NUMBERS; i++) {
+		MUST_ERRNO(sigaction(SIGRTMIN + i, &action, NULL));
+		threads[i] = start(waits_for_lock, &lock);
+	}
+	for (int i = 0; i < FOR_PROCESS; i++) {
+		MUST_ERRNO(sem_wait(&in_flight));
+		MUST_ERRNO(kill(getpid(), SIGRTMIN + i % NUMBERS));
+	}
+	for (int i = 0; i < IN_FLIGHT; i++)
+		MUST_ERRNO(sem_wait(&in_flight));
+	MUST(pthread_mutex_unlock(&lock));
+	for (int i = 0; i < NUMBERS; i++)
+		join(threads[i]);
+	see("handled: %d", handled);
+}
+
 int main(void)
 {
 	see("restarting");
 	storm(SA_RESTART);
 	see("interrupting");
 	storm(0);
+	see("for the process");
+	storm_process();
 	return 0;
 }
