@@ -353,14 +353,19 @@ enum wf_taken wf_signals_take_once(struct wf_identity *me)
 	return all;
 }
 
-void wf_signals_promote(struct wf_identity *me)
+void wf_signals_hand_over(struct wf_identity *me, uint64_t set)
 {
 	siginfo_t info;
 	int signal;
 
-	while ((signal = wf_signal_fetch(me, ~UINT64_C(0), &info)))
+	while ((signal = wf_signal_fetch(me, set, &info)))
 		wf_call(rt_tgsigqueueinfo, process(), wf_thread_id(), signal,
 			&info);
+}
+
+void wf_signals_promote(struct wf_identity *me)
+{
+	wf_signals_hand_over(me, ~UINT64_C(0));
 }
 
 void wf_sigpipe_drop(void)

@@ -74,7 +74,10 @@ int wf_signal_fetch(struct wf_identity *me, uint64_t set, siginfo_t *info);
 /* The present thread has ended: what was pending is nobody's. */
 void wf_signals_forget(struct wf_identity *id);
 
-/* It is a thread of the kernel's: so is what is pending, for the kernel. */
+/* Those of the set that are pending become the kernel's, for this thread. */
+void wf_signals_hand_over(struct wf_identity *me, uint64_t set);
+
+/* It is a thread of the kernel's: so is all that is pending. */
 void wf_signals_promote(struct wf_identity *me);
 
 /* In a forked child, which `me` has become, if not NULL: nothing is. */

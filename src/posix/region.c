@@ -48,6 +48,9 @@ static void borrow(struct wf_identity *me, uint32_t depth)
 	spin_lock(&me->signals);
 	me->regions = depth;
 	spin_unlock(&me->signals);
+	/* What came before that: the call would not be interrupted by it. */
+	if (unlikely(signals_due(me)))
+		wf_signals_hand_over(me, ~me->mask);
 	/* From here on a handler may run. */
 	wf_signals_back(me->mask);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * signal_storm.c - many signals for threads that work: each comes to the thread
- * that is meant, as often as it was sent, and nothing else is disturbed.  Those
- * for the process come to any of its threads that lets them in.
+ * that is meant, as often as it was sent, and nothing else is disturbed; also
+ * where it waits in libc.  Those for the process come to any of its threads that
+ * lets them in.
  */
 #include "wire.h"
 #include "prod.h"
@@ -120,17 +121,74 @@ static void storm(int flags)
 	}
 }
 
-/* --- for the process --- */
+/* --- for one that waits in libc, again and again --- */
 
-enum { NUMBERS = 10, IN_FLIGHT = 5, FOR_PROCESS = 5000 };
+enum { ROUNDS = 5000 };
 
-static sem_t in_flight;
+static sem_t posted;
 
 static void count_and_post(int number)
 {
 	count_signal(number);
-	MUST_ERRNO(sem_post(&in_flight));
+	MUST_ERRNO(sem_post(&posted));
 }
+
+/* As if other processes knew of it. */
+struct shared {
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	bool over;
+};
+
+static void share(struct shared *s)
+{
+	pthread_mutexattr_t lock;
+	pthread_condattr_t cond;
+
+	MUST(pthread_mutexattr_init(&lock));
+	MUST(pthread_mutexattr_setpshared(&lock, PTHREAD_PROCESS_SHARED));
+	MUST(pthread_mutex_init(&s->lock, &lock));
+	MUST(pthread_condattr_init(&cond));
+	MUST(pthread_condattr_setpshared(&cond, PTHREAD_PROCESS_SHARED));
+	MUST(pthread_cond_init(&s->cond, &cond));
+}
+
+static void *waits_again(void *arg)
+{
+	struct shared *s = arg;
+
+	MUST(pthread_mutex_lock(&s->lock));
+	while (!s->over)
+		MUST(pthread_cond_wait(&s->cond, &s->lock));
+	MUST(pthread_mutex_unlock(&s->lock));
+	return NULL;
+}
+
+static void storm_in_libc(void)
+{
+	struct shared s = {.over = false};
+	pthread_t thread;
+
+	share(&s);
+	handle(SIGRTMIN, count_and_post, 0);
+	MUST_ERRNO(sem_init(&posted, 0, 0));
+	thread = start(waits_again, &s);
+	for (int i = 0; i < ROUNDS; i++) {
+		MUST(pthread_cond_signal(&s.cond));
+		MUST(pthread_kill(thread, SIGRTMIN));
+		MUST_ERRNO(sem_wait(&posted));
+	}
+	MUST(pthread_mutex_lock(&s.lock));
+	s.over = true;
+	MUST(pthread_cond_signal(&s.cond));
+	MUST(pthread_mutex_unlock(&s.lock));
+	join(thread);
+	see("handled: %d", handled);
+}
+
+/* --- for the process --- */
+
+enum { NUMBERS = 10, IN_FLIGHT = 5, FOR_PROCESS = 5000 };
 
 /* Lets in one number more than the one before. */
 static void *waits_for_lock(void *arg)
@@ -155,18 +213,18 @@ static void storm_process(void)
 
 	sigfillset(&action.sa_mask);
 	MUST(pthread_sigmask(SIG_SETMASK, &action.sa_mask, NULL));
-	MUST_ERRNO(sem_init(&in_flight, 0, IN_FLIGHT));
+	MUST_ERRNO(sem_init(&posted, 0, IN_FLIGHT));
 	MUST(pthread_mutex_lock(&lock));
 	for (int i = 0; i < NUMBERS; i++) {
 		MUST_ERRNO(sigaction(SIGRTMIN + i, &action, NULL));
 		threads[i] = start(waits_for_lock, &lock);
 	}
 	for (int i = 0; i < FOR_PROCESS; i++) {
-		MUST_ERRNO(sem_wait(&in_flight));
+		MUST_ERRNO(sem_wait(&posted));
 		MUST_ERRNO(kill(getpid(), SIGRTMIN + i % NUMBERS));
 	}
 	for (int i = 0; i < IN_FLIGHT; i++)
-		MUST_ERRNO(sem_wait(&in_flight));
+		MUST_ERRNO(sem_wait(&posted));
 	MUST(pthread_mutex_unlock(&lock));
 	for (int i = 0; i < NUMBERS; i++)
 		join(threads[i]);
@@ -179,6 +237,8 @@ int main(void)
 	storm(SA_RESTART);
 	see("interrupting");
 	storm(0);
+	see("in libc");
+	storm_in_libc();
 	see("for the process");
 	storm_process();
 	return 0;
