@@ -2,8 +2,8 @@
 /*
  * signal_storm.c - many signals for threads that work: each comes to the thread
  * that is meant, as often as it was sent, and nothing else is disturbed; also
- * where it waits in libc.  Those for the process come to any of its threads that
- * lets them in.
+ * where it waits in libc.  Those for the process come to any of its threads
+ * that lets them in.
  */
 #include "wire.h"
 #include "prod.h"
