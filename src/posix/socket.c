@@ -110,14 +110,18 @@ static long accept_there(struct wf_source *s, struct accept *a,
 	return r;
 }
 
-/* What does not listen refuses at once. */
+/*
+ * What does not listen refuses at once.  A thread of the kernel's, which it may
+ * have become since it waits, is told of signals wherever it is.
+ */
 static long accept_once(struct wf_source *s, struct wf_try *try)
 {
 	struct accept *a = container_of(try, struct accept, try);
 	_Atomic uint32_t *turn = &turns[(unsigned)s->fd % TURNS];
 	long r;
 
-	if (wf_known_nonblock(s->fd) || !wf_socket_listens(s->fd))
+	if (!identity_self() || wf_known_nonblock(s->fd) ||
+	    !wf_socket_listens(s->fd))
 		return accept_now(s->fd, a);
 	if (!turn_begin(turn))
 		return -ECANCELED;

@@ -78,6 +78,43 @@ static void see_promoted(void)
 	join(thread);
 }
 
+static struct sockaddr_in at;
+static int listener;
+
+static void *accepts(void *arg)
+{
+	int fd;
+
+	enter(1);
+	fd = accept(listener, NULL, NULL);
+	MUST_ERRNO(fd);
+	see("accepted");
+	MUST_ERRNO(close(fd));
+	return arg;
+}
+
+/* By its own handler, or by somebody else; and it goes on waiting. */
+static void see_accepting(bool by_handler)
+{
+	void (*handler)(int) = by_handler ? changes_priority : count_signal;
+	pthread_t thread = begin(handler, accepts, NULL);
+	int before = handled;
+	cpu_set_t cpus;
+
+	handle(SIGUSR1, handler, SA_RESTART);
+	linger();
+	MUST_ERRNO(sched_getaffinity(0, sizeof cpus, &cpus));
+	if (!by_handler)
+		MUST(pthread_setaffinity_np(thread, sizeof cpus, &cpus));
+	linger();
+	MUST(pthread_kill(thread, SIGUSR1));
+	while (__atomic_load_n(&handled, __ATOMIC_SEQ_CST) == before)
+		linger();
+	linger();
+	MUST_ERRNO(close(dial(&at)));
+	join(thread);
+}
+
 /* --- another process --- */
 
 static pid_t child;
@@ -178,7 +215,10 @@ static void see_called(void)
 
 int main(void)
 {
+	listener = listen_at(&at, 10);
 	see_promoted();
+	see_accepting(true);
+	see_accepting(false);
 	see_forked(false);
 	see_forked(true);
 	see_suspended();
