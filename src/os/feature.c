@@ -172,16 +172,24 @@ static bool read_list(const char *list, bool *hidden)
 	return true;
 }
 
+static void say_wrong(const char *list)
+{
+	char names[16 * WF_FEATURES] = ""; /* of up to 15 each */
+
+	for (int i = 0; i < WF_FEATURES; i++) {
+		strcat(names, i ? "," : "");
+		strcat(names, features[i].name);
+	}
+	wf_say("WEFT_WITHOUT=%s: not words of %s", list, names);
+}
+
 int wf_feature_probe(void)
 {
 	const char *without = getenv("WEFT_WITHOUT");
 	bool hidden[WF_FEATURES] = {false};
 
 	if (without && !read_list(without, hidden)) {
-		wf_say("WEFT_WITHOUT=%s: not words of guard,mprotect,nowait,"
-		       "epoll_pwait2,membarrier,fsgsbase,openat2,pidfd,"
-		       "close_range",
-		       without);
+		say_wrong(without);
 		return -EINVAL;
 	}
 	for (int i = 0; i < WF_FEATURES; i++)
