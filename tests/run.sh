@@ -106,12 +106,11 @@ build() {
 		cmake --build "$top/$dir" --parallel "$jobs"
 }
 
-# One more than can be built at a time: tests wait as much as they compute.
 # shellcheck disable=SC2086
 check() {
 	cd "$top/$dir" &&
 		env WEFT_STRESS_SECONDS="${WEFT_STRESS_SECONDS:-3}" \
-			$environment ctest --parallel $((jobs + 1)) \
+			$environment ctest --parallel "$tests_at_once" \
 			--no-tests=error -V -L "^($labels)\$"
 }
 
@@ -251,6 +250,8 @@ trap 'interrupted INT' INT
 trap 'interrupted TERM' TERM
 sh "$top/tests/install.sh" "$install" || exit 1
 jobs=${JOBS:-$(nproc)}
+# Tests wait as much as they compute.
+tests_at_once=${JOBS:-$((jobs + 1))}
 sum_passed=0 sum_failed=0
 for config in ${configs:-gcc}; do
 	run "$config"
