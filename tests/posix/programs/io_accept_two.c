@@ -80,6 +80,21 @@ static pid_t begin_other(void)
 	return child;
 }
 
+static void end_other(pid_t child)
+{
+	MUST_ERRNO(kill(child, SIGKILL));
+	MUST_ERRNO(waitpid(child, NULL, 0));
+}
+
+/* One of the threads here or there accepts it. */
+static void connect_once(const struct sockaddr_in *at)
+{
+	char byte;
+
+	MUST_ERRNO(close(dial(at)));
+	EXPECT(read(got[0], &byte, 1) == 1);
+}
+
 static void interrupt(pthread_t thread, int *interrupted)
 {
 	struct timespec brief = {0, 200000};
@@ -97,21 +112,16 @@ static void see_jumps(const struct sockaddr_in *at)
 	pid_t child = begin_other();
 	int jumped = 0;
 	pthread_t thread;
-	char byte;
 
 	handle(SIGUSR1, jumps, 0);
 	thread = start(accepts_again, &jumped);
 	for (int round = 0; round < ROUNDS; round++) {
-		MUST_ERRNO(close(dial(at)));
-		EXPECT(read(got[0], &byte, 1) == 1);
+		connect_once(at);
 		interrupt(thread, &jumped);
 	}
-	MUST_ERRNO(kill(child, SIGKILL));
-	MUST_ERRNO(waitpid(child, NULL, 0));
-	for (int round = 0; round < 5; round++) {
-		MUST_ERRNO(close(dial(at)));
-		EXPECT(read(got[0], &byte, 1) == 1);
-	}
+	end_other(child);
+	for (int round = 0; round < 5; round++)
+		connect_once(at);
 	see("jumped: %d", ROUNDS);
 }
 
@@ -145,19 +155,16 @@ static void see_interrupted(const struct sockaddr_in *at, int rounds)
 	pthread_t threads[THREADS];
 	int interrupted[THREADS];
 	pid_t child = begin_other();
-	char byte;
 
 	for (int i = 0; i < THREADS; i++)
 		threads[i] = start(accepts, &interrupted[i]);
 	for (int round = 0; round < rounds; round++) {
-		MUST_ERRNO(close(dial(at)));
-		EXPECT(read(got[0], &byte, 1) == 1);
+		connect_once(at);
 		for (int i = 0; i < THREADS; i++)
 			interrupt(threads[i], &interrupted[i]);
 	}
 	see("accepted and interrupted: %d", rounds);
-	MUST_ERRNO(kill(child, SIGKILL));
-	MUST_ERRNO(waitpid(child, NULL, 0));
+	end_other(child);
 }
 
 int main(void)
