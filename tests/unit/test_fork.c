@@ -13,8 +13,11 @@
 #include <unistd.h>
 #include <weft.h>
 
-/* A sanitizer's malloc may be locked by a thread that the child has not. */
-TestSuite(fork, .timeout = 10 * T_SLOW, .disabled = T_SANITIZED);
+/*
+ * A sanitizer's malloc may be locked by a thread that the child has not, and so
+ * may the lock under which qemu makes threads.
+ */
+TestSuite(fork, .timeout = 10 * T_SLOW, .disabled = T_SANITIZED || T_EMULATED);
 
 static int pipe_[2];
 
@@ -209,8 +212,7 @@ static int fork_amid(void *unused)
 	return 0;
 }
 
-Test(fork, one_amid_traffic_and_a_busy_pool_disturbs_neither_side,
-     .disabled = T_EMULATED)
+Test(fork, one_amid_traffic_and_a_busy_pool_disturbs_neither_side)
 {
 	t_run(1, fork_amid, NULL);
 	t_run(2, fork_amid, NULL);
@@ -255,8 +257,7 @@ static int fork_and_kill(void *unused)
 	return 0;
 }
 
-Test(fork, a_child_of_a_fiber_can_be_killed_like_any_process,
-     .disabled = T_EMULATED)
+Test(fork, a_child_of_a_fiber_can_be_killed_like_any_process)
 {
 	t_run(1, fork_and_kill, NULL);
 	t_run(2, fork_and_kill, NULL);
