@@ -28,6 +28,7 @@ static void reset(struct wf_life *life)
 	life->at_end = NULL;
 	life->more_locals = NULL;
 	life->more_count = 0;
+	life->settled = false;
 	life->home = NULL;
 	life->name[0] = '\0';
 	memset(life->locals, 0, sizeof life->locals);

@@ -35,6 +35,7 @@ struct wf_life {
 	void (*at_end)(struct weft_fiber *f); /* local.c, once there are any */
 	struct wf_local_slot *more_locals;    /* beyond the inline ones */
 	uint32_t more_count;
+	bool settled;            /* source.c: has armed a source */
 	struct wf_scope *home;   /* whose child it is, or NULL; see kin.h */
 	int *result;             /* of a child: where it goes, or NULL */
 	struct wf_member member; /* of a child: in its home */

@@ -30,6 +30,10 @@
 #define CLOSING        WF_CLOSING
 #define LEFT           WF_URGENT /* wanted by who waits to be the last inside */
 
+/* So many more are too many: this, and a part of what there are. */
+#define MANY      64
+#define MANY_PART 8
+
 static _Atomic uint32_t epoch_ = 1;
 
 void wf_source_epoch(void)
@@ -508,17 +512,51 @@ void wf_source_short(struct wf_source *s, uint64_t want, uint64_t seen)
 
 /* --- waiting --- */
 
-static struct wf_poll *nearest_poll(void)
+static uint32_t armed_at(struct wf_worker *w)
+{
+	return atom_load_rlx(&w->poll.added);
+}
+
+/* The one to arm at instead of `w`, if that has too many. */
+static struct wf_worker *with_fewest(struct wf_worker *w)
+{
+	uint32_t own = armed_at(w), fewest = own;
+	struct wf_worker *least = w;
+
+	for (uint32_t i = 0; i < wf_runtime.count; i++) {
+		struct wf_worker *v = &wf_runtime.workers[i];
+
+		if (armed_at(v) < fewest && !atom_load_rlx(&v->asleep)) {
+			least = v;
+			fewest = armed_at(v);
+		}
+	}
+	return own > fewest + fewest / MANY_PART + MANY ? least : w;
+}
+
+/*
+ * A source is served by the worker that it is armed at, and by its events that
+ * worker gets the fiber.  Where all are busy nobody comes to help one who has
+ * more than the others, so of many fibers each is sent, with its first source,
+ * to who has fewest; with the next ones it stays where it is.
+ */
+static struct wf_poll *poll_to_arm(void)
 {
 	struct weft_fiber *self = wf_self();
+	struct wf_worker *w;
 
-	return self ? &self->carrier->worker->poll
-		    : &wf_runtime.workers[0].poll;
+	if (!self)
+		return &wf_runtime.workers[0].poll;
+	w = self->carrier->worker;
+	if (armed_at(w) > MANY && !self->pinned && !self->life->settled)
+		w = with_fewest(w);
+	self->life->settled = true;
+	return &w->poll;
 }
 
 static int arm_locked(struct wf_source *s)
 {
-	struct wf_poll *p = nearest_poll();
+	struct wf_poll *p = poll_to_arm();
 	uint64_t generation = atom_load_rlx(&s->ready) >> GEN_SHIFT;
 	int r = wf_poll_add(p, s->fd, generation << 32 | s->slot);
 

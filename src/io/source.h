@@ -28,7 +28,8 @@
  *
  * Arming (adding to an epoll) happens at the first wait.  The kernel then
  * reports at once what is ready, so nothing is lost between the EAGAIN and the
- * arming.
+ * arming.  The epoll is that of the worker where the fiber runs; but of many
+ * fibers a new one may be sent to another, see source.c.
  *
  * Waiting: under `lock`, look at `ready` once more, link the node.  An event
  * sets its bits first and then, under `lock`, claims the nodes that want them:

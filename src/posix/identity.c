@@ -390,6 +390,7 @@ static void leave(struct wf_identity *me)
 	if (wf_identity_at_end)
 		wf_identity_at_end(me);
 	wf_timer_disarm(&me->life.timer);
+	me->life.settled = false;
 	wf_sched_leave(me->fiber, end);
 }
 

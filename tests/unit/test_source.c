@@ -7,11 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "core/worker.h"
 #include "io/source.h"
 
 TestSuite(source, .timeout = 30 * T_SLOW);
@@ -552,4 +554,84 @@ static int race_to_close(void *arg)
 Test(source, of_two_who_close_one_does_whoever_reads_meanwhile)
 {
 	t_on_fibers(race_to_close, NULL);
+}
+
+/* --- by whom they are served --- */
+
+#define POLLED  200
+#define READERS 200
+
+static struct pollfd polled[POLLED];
+static int read_[READERS];
+static _Atomic bool over;
+
+static void *stay_awake(void *unused)
+{
+	while (!over)
+		weft_yield();
+	return unused;
+}
+
+static void *read_number(void *fd)
+{
+	uint64_t number;
+
+	T_CHECK(weft_read(*(int *)fd, &number, sizeof number) == 8);
+	return NULL;
+}
+
+static uint32_t armed_at(unsigned worker)
+{
+	return atom_load_rlx(&wf_runtime.workers[worker].poll.added);
+}
+
+static void poll_all(void)
+{
+	for (int i = 0; i < POLLED; i++) {
+		polled[i] =
+			(struct pollfd){.fd = eventfd(0, 0), .events = POLLIN};
+		T_CHECK(polled[i].fd >= 0);
+	}
+	T_CHECK(weft_poll_until(polled, POLLED, weft_after(WEFT_MSEC(1))) == 0);
+}
+
+/* Neither worker is ever without something to do. */
+static int poll_and_spawn(void *unused)
+{
+	struct weft_fiber *awake[2], *reader[READERS];
+	uint32_t most, least;
+
+	(void)unused;
+	for (unsigned i = 0; i < 2; i++)
+		T_CHECK(weft_spawn(&awake[i], &(struct weft_attr){.pin = i + 1},
+				   stay_awake, NULL) == 0);
+	poll_all();
+	most = armed_at(0) > armed_at(1) ? armed_at(0) : armed_at(1);
+	T_CHECK(most >= POLLED);
+	T_CHECK(armed_at(0) + armed_at(1) == most);
+	for (int i = 0; i < READERS; i++) {
+		read_[i] = eventfd(0, 0);
+		T_CHECK(weft_spawn(&reader[i], NULL, read_number, &read_[i]) ==
+			0);
+	}
+	for (int i = 0; i < READERS; i++)
+		t_await_waiters(read_[i], 1);
+	least = armed_at(0) < armed_at(1) ? armed_at(0) : armed_at(1);
+	T_CHECK(armed_at(0) + armed_at(1) - least <= 2 * least);
+	for (int i = 0; i < READERS; i++) {
+		T_CHECK(eventfd_write(read_[i], 1) == 0);
+		T_CHECK(weft_join(reader[i], NULL) == 0);
+		T_CHECK(weft_close(read_[i]) == 0);
+	}
+	for (int i = 0; i < POLLED; i++)
+		T_CHECK(weft_close(polled[i].fd) == 0);
+	over = true;
+	T_CHECK(weft_join(awake[0], NULL) == 0);
+	T_CHECK(weft_join(awake[1], NULL) == 0);
+	return 0;
+}
+
+Test(source, those_of_one_fiber_stay_together_and_many_fibers_are_spread)
+{
+	t_run(2, poll_and_spawn, NULL);
 }
