@@ -30,7 +30,7 @@
 #define CLOSING        WF_CLOSING
 #define LEFT           WF_URGENT /* wanted by who waits to be the last inside */
 
-/* So many more are too many: this, and a part of what there are. */
+/* So many more are too many: this, and a part of what the other one has. */
 #define MANY      64
 #define MANY_PART 8
 
@@ -517,30 +517,23 @@ static uint32_t armed_at(struct wf_worker *w)
 	return atom_load_rlx(&w->poll.added);
 }
 
-/* The one to arm at instead of `w`, if that has too many. */
-static struct wf_worker *with_fewest(struct wf_worker *w)
+/* Another one, if that is awake and `w` has too many more.  See source.h. */
+static struct wf_worker *lighter(struct wf_worker *w, uint32_t seed)
 {
-	uint32_t own = armed_at(w), fewest = own;
-	struct wf_worker *least = w;
+	uint32_t n = wf_runtime.count;
+	struct wf_rng rng = {.state = seed};
+	struct wf_worker *v;
 
-	for (uint32_t i = 0; i < wf_runtime.count; i++) {
-		struct wf_worker *v = &wf_runtime.workers[i];
-
-		if (armed_at(v) < fewest && !atom_load_rlx(&v->asleep)) {
-			least = v;
-			fewest = armed_at(v);
-		}
-	}
-	return own > fewest + fewest / MANY_PART + MANY ? least : w;
+	if (n == 1 || armed_at(w) <= MANY)
+		return w;
+	v = &wf_runtime.workers[(w->id + 1 + rng_below(&rng, n - 1)) % n];
+	if (atom_load_rlx(&v->asleep) ||
+	    armed_at(w) <= armed_at(v) + armed_at(v) / MANY_PART + MANY)
+		return w;
+	return v;
 }
 
-/*
- * A source is served by the worker that it is armed at, and by its events that
- * worker gets the fiber.  Where all are busy nobody comes to help one who has
- * more than the others, so of many fibers each is sent, with its first source,
- * to who has fewest; with the next ones it stays where it is.
- */
-static struct wf_poll *poll_to_arm(void)
+static struct wf_poll *poll_for(const struct wf_source *s)
 {
 	struct weft_fiber *self = wf_self();
 	struct wf_worker *w;
@@ -548,15 +541,15 @@ static struct wf_poll *poll_to_arm(void)
 	if (!self)
 		return &wf_runtime.workers[0].poll;
 	w = self->carrier->worker;
-	if (armed_at(w) > MANY && !self->pinned && !self->life->settled)
-		w = with_fewest(w);
+	if (!self->pinned && !self->life->settled)
+		w = lighter(w, s->slot + 1);
 	self->life->settled = true;
 	return &w->poll;
 }
 
 static int arm_locked(struct wf_source *s)
 {
-	struct wf_poll *p = poll_to_arm();
+	struct wf_poll *p = poll_for(s);
 	uint64_t generation = atom_load_rlx(&s->ready) >> GEN_SHIFT;
 	int r = wf_poll_add(p, s->fd, generation << 32 | s->slot);
 

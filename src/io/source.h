@@ -28,8 +28,14 @@
  *
  * Arming (adding to an epoll) happens at the first wait.  The kernel then
  * reports at once what is ready, so nothing is lost between the EAGAIN and the
- * arming.  The epoll is that of the worker where the fiber runs; but of many
- * fibers a new one may be sent to another, see source.c.
+ * arming.
+ *
+ * Where it is armed, there it is served, and its events bring the fiber along.
+ * That is where the fiber runs; but a fiber's first source may go to another
+ * worker, which is awake and has much fewer.  While all are busy nobody steals,
+ * and connections of one who has more would wait longer, for good.  Which other
+ * one is up to the slot: the better of two choices will do (Mitzenmacher, "The
+ * Power of Two Choices in Randomized Load Balancing", 2001).
  *
  * Waiting: under `lock`, look at `ready` once more, link the node.  An event
  * sets its bits first and then, under `lock`, claims the nodes that want them:

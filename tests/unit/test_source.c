@@ -558,15 +558,18 @@ Test(source, of_two_who_close_one_does_whoever_reads_meanwhile)
 
 /* --- by whom they are served --- */
 
+#define WORKERS 3
 #define POLLED  200
 #define READERS 200
 
 static struct pollfd polled[POLLED];
 static int read_[READERS];
+static _Atomic unsigned awake;
 static _Atomic bool over;
 
 static void *stay_awake(void *unused)
 {
+	awake++;
 	while (!over)
 		weft_yield();
 	return unused;
@@ -580,35 +583,43 @@ static void *read_number(void *fd)
 	return NULL;
 }
 
-static uint32_t armed_at(unsigned worker)
+struct armed {
+	uint32_t most, least, all;
+};
+
+static struct armed look_at_workers(void)
 {
-	return atom_load_rlx(&wf_runtime.workers[worker].poll.added);
+	struct armed a = {.least = UINT32_MAX};
+
+	for (int i = 0; i < WORKERS; i++) {
+		struct wf_worker *w = &wf_runtime.workers[i];
+		uint32_t n = atom_load_rlx(&w->poll.added);
+
+		a.most = n > a.most ? n : a.most;
+		a.least = n < a.least ? n : a.least;
+		a.all += n;
+	}
+	return a;
 }
 
-static void poll_all(void)
+static void poll_many(void)
 {
+	struct armed a;
+
 	for (int i = 0; i < POLLED; i++) {
 		polled[i] =
 			(struct pollfd){.fd = eventfd(0, 0), .events = POLLIN};
 		T_CHECK(polled[i].fd >= 0);
 	}
 	T_CHECK(weft_poll_until(polled, POLLED, weft_after(WEFT_MSEC(1))) == 0);
+	a = look_at_workers();
+	T_CHECK(a.all == POLLED && a.most == POLLED);
 }
 
-/* Neither worker is ever without something to do. */
-static int poll_and_spawn(void *unused)
+static void spawn_many(struct weft_fiber *reader[READERS])
 {
-	struct weft_fiber *awake[2], *reader[READERS];
-	uint32_t most, least;
+	struct armed a;
 
-	(void)unused;
-	for (unsigned i = 0; i < 2; i++)
-		T_CHECK(weft_spawn(&awake[i], &(struct weft_attr){.pin = i + 1},
-				   stay_awake, NULL) == 0);
-	poll_all();
-	most = armed_at(0) > armed_at(1) ? armed_at(0) : armed_at(1);
-	T_CHECK(most >= POLLED);
-	T_CHECK(armed_at(0) + armed_at(1) == most);
 	for (int i = 0; i < READERS; i++) {
 		read_[i] = eventfd(0, 0);
 		T_CHECK(weft_spawn(&reader[i], NULL, read_number, &read_[i]) ==
@@ -616,8 +627,23 @@ static int poll_and_spawn(void *unused)
 	}
 	for (int i = 0; i < READERS; i++)
 		t_await_waiters(read_[i], 1);
-	least = armed_at(0) < armed_at(1) ? armed_at(0) : armed_at(1);
-	T_CHECK(armed_at(0) + armed_at(1) - least <= 2 * least);
+	a = look_at_workers();
+	T_CHECK(a.all == POLLED + READERS && a.most <= 4 * a.least);
+}
+
+/* No worker is ever without something to do, so none steals. */
+static int poll_and_spawn(void *unused)
+{
+	struct weft_fiber *busy[WORKERS], *reader[READERS];
+
+	(void)unused;
+	for (unsigned i = 0; i < WORKERS; i++)
+		T_CHECK(weft_spawn(&busy[i], &(struct weft_attr){.pin = i + 1},
+				   stay_awake, NULL) == 0);
+	while (awake < WORKERS)
+		weft_yield();
+	poll_many();
+	spawn_many(reader);
 	for (int i = 0; i < READERS; i++) {
 		T_CHECK(eventfd_write(read_[i], 1) == 0);
 		T_CHECK(weft_join(reader[i], NULL) == 0);
@@ -626,12 +652,12 @@ static int poll_and_spawn(void *unused)
 	for (int i = 0; i < POLLED; i++)
 		T_CHECK(weft_close(polled[i].fd) == 0);
 	over = true;
-	T_CHECK(weft_join(awake[0], NULL) == 0);
-	T_CHECK(weft_join(awake[1], NULL) == 0);
+	for (int i = 0; i < WORKERS; i++)
+		T_CHECK(weft_join(busy[i], NULL) == 0);
 	return 0;
 }
 
 Test(source, those_of_one_fiber_stay_together_and_many_fibers_are_spread)
 {
-	t_run(2, poll_and_spawn, NULL);
+	t_run(WORKERS, poll_and_spawn, NULL);
 }
