@@ -6,6 +6,7 @@
  */
 #include "support/fail.h"
 #include "support/io.h"
+#include "support/still.h"
 #include "support/thread.h"
 
 #include <errno.h>
@@ -21,7 +22,6 @@
 
 #include "core/worker.h"
 #include "io/attempt.h"
-#include "run/sentinel.h"
 #include "run/watch.h"
 
 TestSuite(exhausted, .timeout = 20 * T_SLOW);
@@ -524,24 +524,6 @@ Test(exhausted, a_descriptor_is_closed_whatever_its_close_says)
 
 /* --- threads --- */
 
-static _Atomic bool stands;
-
-/* A busy machine has the sentinel make threads of its own. */
-static bool stand_still(void)
-{
-	atomic_store(&stands, true);
-	while (atom_load_rlx(&wf_runtime.idle.rest) != WF_ENDED)
-		sched_yield();
-	atomic_store(&stands, false);
-	return false;
-}
-
-static void await_stillness(void)
-{
-	while (!atomic_load(&stands))
-		weft_yield();
-}
-
 static void *plus_one(void *arg)
 {
 	return (void *)((intptr_t)arg + 1);
@@ -551,7 +533,7 @@ static int pool_without_threads(void *error)
 {
 	void *result = NULL;
 
-	await_stillness();
+	t_await_still();
 	fail_next(FAIL_THREAD, (int)(intptr_t)error, 2);
 	T_CHECK(weft_blocking(plus_one, NULL, &result) == -EAGAIN);
 	T_CHECK(weft_blocking(plus_one, NULL, &result) == -EAGAIN);
@@ -565,7 +547,7 @@ static int pool_without_threads(void *error)
 
 Test(exhausted, without_a_thread_the_pool_says_so)
 {
-	wf_sentinel_at_look = stand_still;
+	t_still();
 	t_on_fibers(pool_without_threads, (void *)(intptr_t)EAGAIN);
 	t_on_fibers(pool_without_threads, (void *)(intptr_t)ENOMEM);
 }
@@ -719,7 +701,7 @@ static int take_over(void *unused)
 
 	atomic_store(&stuck, false);
 	atomic_store(&freed, false);
-	await_stillness();
+	t_await_still();
 	t_thread_begin(&taker, take_over_in_vain, NULL);
 	T_CHECK(weft_spawn(&f, NULL, set_free, NULL) == 0);
 	fail_next(FAIL_THREAD, EAGAIN, OFTEN);
@@ -734,6 +716,6 @@ static int take_over(void *unused)
 
 Test(exhausted, a_takeover_without_a_thread_can_be_tried_again)
 {
-	wf_sentinel_at_look = stand_still;
+	t_still();
 	t_run(1, take_over, NULL);
 }

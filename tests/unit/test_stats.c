@@ -10,6 +10,7 @@
 #include "core/self.h"
 #include "core/wait.h"
 #include "run/watch.h"
+#include "support/still.h"
 #include "support/thread.h"
 #include "weft.h"
 
@@ -193,6 +194,7 @@ static int be_taken_over(void *unused)
 	pthread_t t;
 
 	(void)unused;
+	t_await_still();
 	T_CHECK(stats().takeovers == 0 && stats().blocked == 0);
 	pthread_create(&t, NULL, take, wf_runtime.workers);
 	pthread_join(t, NULL);
@@ -207,6 +209,7 @@ static int be_taken_over(void *unused)
 
 Test(stats, takeovers_are_counted)
 {
+	t_still();
 	t_run(1, be_taken_over, NULL);
 }
 
