@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <linux/close_range.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "os/call.h"
@@ -20,36 +21,51 @@
 #define ASKED 1u
 #define OVER  2u
 
+struct question {
+	const pid_t *tids;
+	uint32_t count;
+	enum wf_state *state; /* of the first; or else */
+	weft_time *delays;    /* of all */
+};
+
 static struct {
 	pthread_t thread;
 	bool there;
 	_Atomic uint32_t word; /* see state.h */
-	pid_t tid;
-	enum wf_state answer;
+	struct question asked;
 } reader;
 
 /* --- the thread that reads --- */
 
-/* "tid (name) S ...", and the name may have anything in it. */
-static char letter(const char *stat, long length)
+/* What a file of the thread's says, as a string; "" if nothing. */
+static void read_text(pid_t tid, const char *name, char *text, size_t size)
 {
-	const char *end = memrchr(stat, ')', (size_t)length);
+	char path[56];
+	long fd, n = 0;
 
-	return end && stat + length - end > 2 ? end[2] : '?';
+	snprintf(path, sizeof path, "/proc/self/task/%d/%s", (int)tid, name);
+	fd = wf_call(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = wf_call(read, fd, text, size - 1);
+		wf_call(close, fd);
+	}
+	text[n > 0 ? n : 0] = '\0';
+}
+
+/* "tid (name) S ...", and the name may have anything in it. */
+static char letter(const char *stat)
+{
+	const char *end = strrchr(stat, ')');
+
+	return end && end[1] ? end[2] : '\0';
 }
 
 static enum wf_state read_state(pid_t tid)
 {
-	char path[48], stat[128];
-	long fd, n;
+	char stat[128];
 
-	snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)tid);
-	fd = wf_call(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return WF_UNKNOWN;
-	n = wf_call(read, fd, stat, sizeof stat);
-	wf_call(close, fd);
-	switch (n > 0 ? letter(stat, n) : '?') {
+	read_text(tid, "stat", stat, sizeof stat);
+	switch (letter(stat)) {
 	case 'S':
 	case 'D':
 		return WF_BLOCKS;
@@ -58,6 +74,27 @@ static enum wf_state read_state(pid_t tid)
 	default:
 		return WF_UNKNOWN;
 	}
+}
+
+/* "ran waited slices", the times in nanoseconds. */
+static weft_time read_delay(pid_t tid)
+{
+	char stat[96], *waited, *end;
+	long long delay;
+
+	read_text(tid, "schedstat", stat, sizeof stat);
+	strtoll(stat, &waited, 10);
+	delay = strtoll(waited, &end, 10);
+	return end != waited ? delay : -1;
+}
+
+static void answer(const struct question *q)
+{
+	if (q->state)
+		*q->state = read_state(q->tids[0]);
+	else
+		for (uint32_t i = 0; i < q->count; i++)
+			q->delays[i] = read_delay(q->tids[i]);
 }
 
 static uint32_t await_question(void)
@@ -78,7 +115,8 @@ static void *main_of_reader(void *unused)
 	(void)unused;
 	wf_thread_name("weft-state");
 	while (await_question() != OVER) {
-		reader.answer = alone ? read_state(reader.tid) : WF_UNKNOWN;
+		if (alone)
+			answer(&reader.asked);
 		/* release [state-answered] */
 		atom_store_rel(&reader.word, RESTS);
 		wf_futex_wake(&reader.word, 1);
@@ -111,16 +149,31 @@ static bool begin(void)
 	return reader.there;
 }
 
-enum wf_state wf_state(pid_t tid)
+/* What it gives is there already, for when nobody answers. */
+static void ask(struct question q)
 {
 	if (!begin())
-		return WF_UNKNOWN;
-	reader.tid = tid;
+		return;
+	reader.asked = q;
 	tell(ASKED);
 	/* acquire [state-answered] */
 	while (atom_load_acq(&reader.word) == ASKED)
 		wf_futex_wait(&reader.word, ASKED, WEFT_FOREVER);
-	return reader.answer;
+}
+
+enum wf_state wf_state(pid_t tid)
+{
+	enum wf_state state = WF_UNKNOWN;
+
+	ask((struct question){.tids = &tid, .state = &state});
+	return state;
+}
+
+void wf_state_delays(const pid_t *tids, weft_time *delays, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		delays[i] = -1;
+	ask((struct question){.tids = tids, .count = count, .delays = delays});
 }
 
 void wf_state_end(void)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * state.h - what a thread of this process does, as the kernel sees it.
+ * state.h - what threads of this process do, as the kernel sees it.
  *
  * Only /proc says so, and to read it takes a descriptor: the lowest free
  * number, which another thread of the program may count on at this moment.  So
  * it is read by a thread that has a table of descriptors to itself, an empty
  * one.  It begins with the first question.
  *
- *      word       RESTS       nothing to do, or `answer` is there
- *                 ASKED       for `tid`
+ *      word       RESTS       nothing to do, or the answer is there
+ *                 ASKED       a question is there
  *                 OVER        it is to end
  *
  *      ask        RESTS -> ASKED           release [state-asked]
@@ -19,7 +19,10 @@
 #ifndef WF_STATE_H
 #define WF_STATE_H
 
+#include <stdint.h>
 #include <sys/types.h>
+
+#include "weft/time.h"
 
 enum wf_state {
 	WF_RUNS,    /* or would, if it had a CPU */
@@ -27,8 +30,15 @@ enum wf_state {
 	WF_UNKNOWN, /* there is no thread to ask, or nothing to be read */
 };
 
-/* Context: one thread at a time; waits for the other one. */
+/* Context of these: one thread at a time; they wait for the other one. */
+
 enum wf_state wf_state(pid_t tid);
+
+/*
+ * For each of `count` threads, how long it has had no CPU so far although it
+ * would have run; negative if that cannot be known.
+ */
+void wf_state_delays(const pid_t *tids, weft_time *delays, uint32_t count);
 
 /* End the thread, if there is one. */
 void wf_state_end(void);
