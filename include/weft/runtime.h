@@ -73,6 +73,12 @@ struct weft_options {
 	 * system calls a fiber more, and page faults.  WEFT_STACK_MARKS=1.
 	 */
 	bool stack_marks;
+	/*
+	 * Have all workers run what there is, always.  By default fewer do
+	 * where other programs want the CPUs too, as a client on the same
+	 * machine does, and that turns out to do as much.  WEFT_ALL_WORKERS=1.
+	 */
+	bool all_workers;
 };
 
 WEFT_BEGIN

@@ -20,12 +20,13 @@ struct weft_counts {
 	/* Now. */
 	unsigned workers;
 	unsigned workers_asleep;
-	unsigned pool_threads; /* of weft_blocking() */
-	uint64_t fibers;       /* that have not ended */
-	uint64_t timers;       /* armed: deadlines, sleeps */
-	uint64_t descriptors;  /* that weft knows of */
-	uint64_t stacks;       /* that exist, used or free */
-	uint64_t stack_bytes;  /* their address space */
+	unsigned workers_wanted; /* the others rest: weft_options.all_workers */
+	unsigned pool_threads;   /* of weft_blocking() */
+	uint64_t fibers;         /* that have not ended */
+	uint64_t timers;         /* armed: deadlines, sleeps */
+	uint64_t descriptors;    /* that weft knows of */
+	uint64_t stacks;         /* that exist, used or free */
+	uint64_t stack_bytes;    /* their address space */
 	/* Since the beginning. */
 	uint64_t spawned;   /* fibers */
 	uint64_t passes;    /* of workers through their loops */

@@ -8,7 +8,7 @@
 
 void wf_idle_begin(struct wf_idle *i, uint32_t workers)
 {
-	i->workers = workers;
+	atom_store_rlx(&i->wanted, workers);
 	atom_store_rlx(&i->rest, 0);
 	atom_store_rlx(&i->word, WF_RISE + workers * WF_AWAKE);
 }
@@ -16,7 +16,8 @@ void wf_idle_begin(struct wf_idle *i, uint32_t workers)
 bool wf_idle_search(struct wf_idle *i)
 {
 	uint64_t word = atom_load_rlx(&i->word);
-	uint32_t most = i->workers > 3 ? i->workers / 2 : 1;
+	uint32_t half = atom_load_rlx(&i->wanted) / 2;
+	uint32_t most = half > 1 ? half : 1;
 
 	do
 		if (idle_searching(word) >= most)
@@ -102,13 +103,14 @@ void wf_idle_end_rest(struct wf_idle *i)
 
 bool wf_idle_rouse(struct wf_idle *i)
 {
+	uint32_t wanted = atom_load_rlx(&i->wanted);
 	uint64_t word;
 
 	/* [idle-fence] */
 	atom_fence_sc();
 	word = atom_load_rlx(&i->word);
 	do
-		if (idle_searching(word) || idle_awake(word) >= i->workers)
+		if (idle_searching(word) || idle_awake(word) >= wanted)
 			return false;
 	/* [idle-fence] */
 	while (!atom_cas_sc(&i->word, &word,

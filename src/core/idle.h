@@ -7,8 +7,9 @@
  * word, knows that nobody was awake in between.
  *
  *      publish, anybody       put work where others find it (ring, injection
- *                             queue, inbox); full fence [idle-fence]; if
- *                             somebody sleeps and nobody searches, wake one
+ *                             queue, inbox); full fence [idle-fence]; if fewer
+ *                             are awake than are wanted, and nobody searches,
+ *                             wake one
  *      sleep, a worker        asleep = DOZING; awake - 1, and searching - 1 if
  *                             it searched (one RMW); full fence [idle-fence];
  *                             look at everything again; only then sleep
@@ -43,6 +44,12 @@
  *      rise      awake + 1; full fence [idle-rest]; if RESTING is there, swap
  *                in 0 and wake it
  *
+ * How many workers are `wanted` may change at any time (run/crowd.h); the first
+ * so many are.  The others are not woken for work, search for none, and pass
+ * their descriptors on (io/source.h), but what comes to them they do: whoever
+ * is awake, wanted or not, looks at everything after it has left, except at
+ * rings, which no owner leaves full.  So it is enough that anybody is awake.
+ *
  * What an owner has in its own part of the run queue is not published: it
  * looks at this word on each push and each take, without a fence, and shares
  * as soon as anybody is hungry.
@@ -59,8 +66,8 @@
 
 struct wf_idle {
 	_Atomic uint64_t word WF_ALIGNED(WF_CACHE_LINE);
-	uint32_t workers;      /* constant */
-	_Atomic uint32_t rest; /* atomic, a futex: see above */
+	_Atomic uint32_t wanted; /* sentinel writes: see above */
+	_Atomic uint32_t rest;   /* atomic, a futex: see above */
 };
 
 /* Values of `asleep`, beside 0. */
@@ -104,10 +111,11 @@ static inline bool idle_hungry(struct wf_idle *i)
 {
 	uint64_t word = atom_load_rlx(&i->word);
 
-	return idle_searching(word) || idle_awake(word) < i->workers;
+	return idle_searching(word) ||
+	       idle_awake(word) < atom_load_rlx(&i->wanted);
 }
 
-/* All workers awake, nobody searching. */
+/* All workers awake and wanted, nobody searching. */
 void wf_idle_begin(struct wf_idle *i, uint32_t workers);
 
 /* Whether the caller may search; it is counted then. */

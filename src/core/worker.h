@@ -81,4 +81,10 @@ struct wf_runtime {
 
 extern struct wf_runtime wf_runtime;
 
+/* See idle.h. */
+static inline bool worker_wanted(const struct wf_worker *w)
+{
+	return w->id < atom_load_rlx(&wf_runtime.idle.wanted);
+}
+
 #endif

@@ -261,10 +261,13 @@ static void disarm(struct wf_source *s)
 {
 	bool outside = !wf_self();
 
-	if (!armed(s) || (outside && !wf_gate_enter()))
+	if (outside && !wf_gate_enter())
 		return;
+	spin_lock(&s->lock);
 	if (armed(s))
 		wf_poll_remove(s->poll, s->fd);
+	s->epoch = 0;
+	spin_unlock(&s->lock);
 	if (outside)
 		wf_sched_leave_gate();
 }
@@ -547,9 +550,8 @@ static struct wf_poll *poll_for(const struct wf_source *s)
 	return &w->poll;
 }
 
-static int arm_locked(struct wf_source *s)
+static int arm_at(struct wf_source *s, struct wf_poll *p)
 {
-	struct wf_poll *p = poll_for(s);
 	uint64_t generation = atom_load_rlx(&s->ready) >> GEN_SHIFT;
 	int r = wf_poll_add(p, s->fd, generation << 32 | s->slot);
 
@@ -558,6 +560,39 @@ static int arm_locked(struct wf_source *s)
 	s->poll = p;
 	s->epoch = atom_load_rlx(&epoch_);
 	return 0;
+}
+
+static int arm_locked(struct wf_source *s)
+{
+	struct weft_fiber *self = wf_self();
+
+	s->fixed = self && self->pinned;
+	return arm_at(s, poll_for(s));
+}
+
+static bool movable(struct wf_source *s, uint64_t generation,
+		    struct wf_poll *from)
+{
+	return atom_load_rlx(&s->ready) >> GEN_SHIFT == generation &&
+	       armed(s) && s->poll == from && !s->fixed;
+}
+
+/* If it cannot be added again, every call has to ask. */
+bool wf_source_move(uint64_t data, struct wf_poll *from, struct wf_poll *to)
+{
+	struct wf_source *s = slot((uint32_t)data);
+	bool moved;
+
+	spin_lock(&s->lock);
+	moved = movable(s, data >> 32, from);
+	if (moved) {
+		wf_poll_remove(from, s->fd);
+		moved = arm_at(s, to) == 0;
+		if (!moved && arm_at(s, from) < 0)
+			s->epoch = 0;
+	}
+	spin_unlock(&s->lock);
+	return moved;
 }
 
 int wf_source_arm(struct wf_source *s)

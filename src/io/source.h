@@ -37,6 +37,10 @@
  * one is up to the slot: the better of two choices will do (Mitzenmacher, "The
  * Power of Two Choices in Randomized Load Balancing", 2001).
  *
+ * An event at a worker that is not wanted (core/idle.h) is not looked at: the
+ * source is disarmed there and armed at one that is, where the kernel reports
+ * at once what is ready; all under `lock`.
+ *
  * Waiting: under `lock`, look at `ready` once more, link the node.  An event
  * sets its bits first and then, under `lock`, claims the nodes that want them:
  * whichever comes first, the waiter is woken or does not sleep.  A wait on this
@@ -100,6 +104,7 @@ struct wf_source {
 	bool nonblock;        /* constant: weft made it O_NONBLOCK */
 	bool terminal;        /* constant: or another character device */
 	bool keep_open;       /* closer: do not close the number */
+	bool fixed;           /* lock: armed by a pinned fiber, to stay there */
 } WF_ALIGNED(WF_CACHE_LINE);
 
 /* An option of SOL_SOCKET; -1: the descriptor has none such. */
@@ -182,6 +187,13 @@ void wf_source_event(uint64_t data, uint32_t events, struct wf_wakes *wakes,
 		     struct wf_carrier *here);
 void wf_source_prefetch(uint64_t data);
 void wf_source_prefetch_waiter(uint64_t data);
+
+/*
+ * Worker's loop.  An event has been reported at `from`, and is not going to be
+ * looked at: arm the source at `to`, where it will be reported anew.  False: it
+ * is to be looked at, as the source is not armed there, or not to be moved.
+ */
+bool wf_source_move(uint64_t data, struct wf_poll *from, struct wf_poll *to);
 
 /* For waits on several sources at a time, see poll.c. */
 int wf_source_arm(struct wf_source *s);

@@ -113,6 +113,9 @@ static int from_environment(struct weft_options *o)
 	if (r >= 0 && !o->stack_marks &&
 	    (r = variable("WEFT_STACK_MARKS", false, 0, 1, &n)) > 0)
 		o->stack_marks = n;
+	if (r >= 0 && !o->all_workers &&
+	    (r = variable("WEFT_ALL_WORKERS", false, 0, 1, &n)) > 0)
+		o->all_workers = n;
 	if (r >= 0 && !o->guard)
 		r = guard_variable(&o->guard);
 	return r < 0 ? r : 0;
@@ -224,7 +227,7 @@ static int begin_threads(const struct weft_options *o, bool carried)
 	r = wf_watch_begin(carried);
 	if (r < 0)
 		return r;
-	r = wf_sentinel_begin(o->stuck_threads);
+	r = wf_sentinel_begin(o);
 	if (r < 0)
 		wf_watch_cancel();
 	return r;

@@ -11,6 +11,8 @@
 #include "os/clock.h"
 #include "os/state.h"
 #include "os/thread.h"
+#include "run/census.h"
+#include "run/crowd.h"
 #include "run/dump.h"
 #include "run/trace.h"
 #include "run/watch.h"
@@ -44,6 +46,8 @@ bool (*wf_sentinel_at_look)(void);
 static pthread_t thread;
 static struct sight *sights; /* one a worker */
 static uint32_t limit;
+static bool yields; /* CPUs to others, where that is no loss */
+static struct wf_crowd crowd;
 static unsigned quiet;
 static uint64_t last_word;
 
@@ -168,10 +172,12 @@ static void look_at(struct wf_worker *w, struct sight *s, bool idle,
 
 /* --- all of them --- */
 
+/* That could be woken. */
 static bool any_asleep(void)
 {
 	for (uint32_t i = 0; i < wf_runtime.count; i++)
-		if (asleep(&wf_runtime.workers[i]))
+		if (asleep(&wf_runtime.workers[i]) &&
+		    worker_wanted(&wf_runtime.workers[i]))
 			return true;
 	return false;
 }
@@ -208,11 +214,22 @@ static bool at_rest(uint64_t word)
 	return quiet >= QUIET;
 }
 
+static void want_more_or_fewer(void)
+{
+	struct wf_crowd_view view;
+
+	if (!yields || !wf_census_take(wf_clock_now(), &view))
+		return;
+	wf_crowd_turn(&crowd, &view);
+	atom_store_rlx(&wf_runtime.idle.wanted, crowd.wanted);
+}
+
 static void tick(void)
 {
 	bool idle = any_asleep();
 	uint32_t awake = look(idle);
 
+	want_more_or_fewer();
 	if (wf_sentinel_at_look && wf_sentinel_at_look())
 		last_word = 0;
 	if (at_rest(wf_idle_all_asleep(&wf_runtime.idle)))
@@ -237,17 +254,19 @@ static void *main_of_sentinel(void *unused)
 
 /* --- beginning and end --- */
 
-int wf_sentinel_begin(uint32_t stuck_threads)
+int wf_sentinel_begin(const struct weft_options *o)
 {
-	int r;
+	int r = wf_census_begin();
 
+	if (r < 0)
+		return r;
 	sights = calloc(wf_runtime.count, sizeof *sights);
-	if (!sights)
-		return -ENOMEM;
-	limit = stuck_threads;
+	limit = o->stuck_threads;
+	yields = wf_runtime.count > 1 && !o->all_workers;
+	wf_crowd_begin(&crowd, wf_runtime.count);
 	quiet = 0;
 	last_word = 0;
-	r = wf_thread_start(&thread, main_of_sentinel, NULL);
+	r = sights ? wf_thread_start(&thread, main_of_sentinel, NULL) : -ENOMEM;
 	if (r < 0)
 		wf_sentinel_forget();
 	return r;
@@ -265,5 +284,6 @@ void wf_sentinel_forget(void)
 {
 	free(sights);
 	sights = NULL;
+	wf_census_end();
 	wf_state_forget();
 }

@@ -29,6 +29,8 @@
  * "The same fiber": neither the worker's turns nor the time of its last pass
  * has changed.
  *
+ * It also has fewer workers at it where that does more (crowd.h).
+ *
  * It rests while every worker sleeps (idle.h), so an idle process has no
  * thread with a timeout.
  *
@@ -39,14 +41,14 @@
 #define WF_SENTINEL_H
 
 #include <stdbool.h>
-#include <stdint.h>
+
+#include "weft/runtime.h"
 
 /*
- * Start and end the thread; `stuck_threads` is how many threads may be without
- * a worker, still in its fiber, at a time.
+ * Start and end the thread.
  * Errors: -EAGAIN, -ENOMEM.
  */
-int wf_sentinel_begin(uint32_t stuck_threads);
+int wf_sentinel_begin(const struct weft_options *o);
 void wf_sentinel_end(void);
 
 /*

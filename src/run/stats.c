@@ -55,6 +55,7 @@ static void collect(struct weft_counts *s)
 	*s = (struct weft_counts){
 		.size = sizeof *s,
 		.workers = wf_runtime.count,
+		.workers_wanted = atom_load_rlx(&wf_runtime.idle.wanted),
 		.pool_threads = wf_offload_threads(),
 		.descriptors = wf_source_count(),
 		.takeovers = wf_watch_takeovers(),

@@ -65,6 +65,33 @@ static void fetch(const struct epoll_event *events, int n,
 }
 
 /*
+ * What a worker that is not wanted would be told of, another one is to be told
+ * of from now on, beginning with this.
+ */
+static bool passed_on(struct wf_worker *w, struct wf_poll *p, uint64_t data)
+{
+	uint32_t wanted = atom_load_rlx(&wf_runtime.idle.wanted);
+	struct wf_worker *to = &wf_runtime.workers[rng_below(&w->rng, wanted)];
+
+	return wf_source_move(data, p, &to->poll);
+}
+
+static void handle_event(struct wf_carrier *here, struct wf_poll *p,
+			 const struct epoll_event *e, struct wf_wakes *wakes)
+{
+	struct wf_worker *w = here->worker;
+	struct wf_worker *owner = container_of(p, struct wf_worker, poll);
+	uint64_t data = e->data.u64;
+
+	if (data == WF_POLL_WAKE) {
+		if (owner == w)
+			wf_poll_drain(p);
+	} else if (likely(worker_wanted(owner)) || !passed_on(w, p, data)) {
+		wf_source_event(data, e->events, wakes, here);
+	}
+}
+
+/*
  * An event leads to its source, that to who waits, and that to its handle, each
  * of them in memory that has not been looked at for long.  One step at a time
  * for all events, so that the CPU waits for many of them together.
@@ -72,19 +99,13 @@ static void fetch(const struct epoll_event *events, int n,
 static void dispatch_events(struct wf_carrier *here, struct wf_poll *p,
 			    const struct epoll_event *events, int n)
 {
-	struct wf_worker *w = here->worker;
 	struct wf_wakes wakes;
 
 	wakes_begin(&wakes);
 	fetch(events, n, wf_source_prefetch);
 	fetch(events, n, wf_source_prefetch_waiter);
-	for (int i = 0; i < n; i++) {
-		if (events[i].data.u64 != WF_POLL_WAKE)
-			wf_source_event(events[i].data.u64, events[i].events,
-					&wakes, here);
-		else if (p == &w->poll)
-			wf_poll_drain(p);
-	}
+	for (int i = 0; i < n; i++)
+		handle_event(here, p, &events[i], &wakes);
 	wf_wakes_fire(&wakes, here);
 }
 
@@ -315,7 +336,7 @@ static bool others_offer(void)
 static bool work_in_sight(struct wf_worker *w)
 {
 	return !inject_empty(&wf_runtime.inject) || !inbox_empty(&w->inbox) ||
-	       others_offer() || wf_worker_over() ||
+	       (worker_wanted(w) && others_offer()) || wf_worker_over() ||
 	       (atom_load_rlx(&wf_runtime.stopping) &&
 		!atom_load_rlx(&cancelled));
 }
@@ -421,7 +442,7 @@ static struct weft_fiber *find(struct wf_carrier *here)
 
 	f = linger(here);
 	while (!f && !wf_worker_over()) {
-		if (!searching)
+		if (!searching && worker_wanted(w))
 			searching =
 				wf_idle_search(&wf_runtime.idle) || stand_by(w);
 		f = wf_sched_pick(w);

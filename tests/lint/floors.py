@@ -33,7 +33,7 @@ HOUSE = [
              " bell oneshot broadcast watch",
      "io": "fdtab source offload attempt transfer file splice io message socket signal process"
            " poll case reader resolve net"},
-    {"run": "print sample trace worker fault watch stats dump sentinel"
+    {"run": "print sample trace worker fault watch stats dump crowd census sentinel"
             " runtime"},
     {"posix": "names libc returned under quiet deadline lot key variables loader identity delivery proxy interrupt knock region setid"
               " begin mutex cond rwlock sem barrier spin once c11 thread attribute number"

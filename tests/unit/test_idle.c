@@ -113,6 +113,37 @@ Test(idle, the_roused_counts_as_awake_and_searching)
 	cr_assert_eq(searching(), 0);
 }
 
+static void want(uint32_t wanted)
+{
+	atom_store_rlx(&idle.wanted, wanted);
+}
+
+Test(idle, nobody_is_roused_while_as_many_are_awake_as_are_wanted)
+{
+	wf_idle_begin(&idle, 4);
+	wf_idle_sleep(&idle, false);
+	want(3);
+	cr_assert_not(idle_hungry(&idle));
+	cr_assert_not(wf_idle_rouse(&idle));
+	wf_idle_sleep(&idle, false);
+	cr_assert(idle_hungry(&idle));
+	cr_assert(wf_idle_rouse(&idle));
+}
+
+Test(idle, half_of_those_that_are_wanted_may_search)
+{
+	wf_idle_begin(&idle, 8);
+	want(4);
+	cr_assert(wf_idle_search(&idle));
+	cr_assert(wf_idle_search(&idle));
+	cr_assert_not(wf_idle_search(&idle));
+	want(1);
+	wf_idle_found(&idle);
+	cr_assert_not(wf_idle_search(&idle), "one is enough");
+	wf_idle_found(&idle);
+	cr_assert(wf_idle_search(&idle));
+}
+
 /* A sleeper counts itself first, and takes it back if it has been roused. */
 Test(idle, the_roused_is_counted_once)
 {

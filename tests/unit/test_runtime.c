@@ -192,7 +192,7 @@ Test(runtime, a_guard_that_does_not_work_here_is_refused)
 /* --- variables --- */
 
 struct variable {
-	char name[16], value[24];
+	char name[24], value[24];
 	int expected;
 };
 
@@ -217,7 +217,7 @@ ParameterizedTestParameters(runtime, variables_are_used)
 		{"WEFT_STACK", "1M", 1024},    {"WEFT_STACK", "64M", 65536},
 		{"WEFT_STACK", "100000", 128}, {"WEFT_GUARD", "canary", 1},
 		{"WEFT_SPIN_US", "7", 7000},   {"WEFT_SPIN_US", "0", -1},
-		{"WEFT_POOL", "1", 0},
+		{"WEFT_POOL", "1", 0},         {"WEFT_ALL_WORKERS", "1", 0},
 	};
 
 	return cr_make_param_array(struct variable, rows, array_count(rows));
@@ -284,6 +284,7 @@ ParameterizedTestParameters(runtime, bad_variables_are_refused_and_named)
 		{"WEFT_POOL", "5000", 0},
 		{"WEFT_WORKERS", "99999999999999999999", 0},
 		{"WEFT_STACK", "18014398509481985K", 0},
+		{"WEFT_ALL_WORKERS", "2", 0},
 		{"WEFT_WITHOUT", "guard,speed", 0},
 	};
 

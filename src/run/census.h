@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * census.h - what the workers have done in a window, and how long they have
+ * waited for a CPU.
+ *
+ * Done is what fibers have waited for: a server's fiber waits once a request.
+ */
+#ifndef WF_CENSUS_H
+#define WF_CENSUS_H
+
+#include "run/crowd.h"
+
+/* Context of these: the sentinel, but for begin and end. */
+
+/* Errors: -ENOMEM. */
+int wf_census_begin(void);
+void wf_census_end(void);
+
+/* True: a window has ended, and this was seen in it. */
+bool wf_census_take(weft_time now, struct wf_crowd_view *view);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * crowd.c - see crowd.h.
+ */
+#include "run/crowd.h"
+
+#define LEAST       10000 /* done in a second, for anything to be tried */
+#define CROWDED     2     /* windows in a row */
+#define MEASURED    3     /* windows */
+#define FIRST_PAUSE WEFT_SEC(1)
+#define LAST_PAUSE  WEFT_SEC(32)
+/* Fewer may do a little less; all must do clearly more. */
+#define AS_MUCH 0.97
+#define MORE    1.06
+
+void wf_crowd_begin(struct wf_crowd *c, uint32_t workers)
+{
+	*c = (struct wf_crowd){.all = workers,
+			       .wanted = workers,
+			       .fewer_pause = FIRST_PAUSE,
+			       .all_pause = FIRST_PAUSE};
+}
+
+static double rate_of(const struct wf_crowd_view *v)
+{
+	return (double)v->done * (double)WEFT_SEC(1) / (double)v->length;
+}
+
+bool wf_crowd_busy(const struct wf_crowd_view *v)
+{
+	return rate_of(v) >= LEAST;
+}
+
+/* --- trying --- */
+
+static void try(struct wf_crowd *c, uint32_t wanted, double rate)
+{
+	c->before = c->wanted;
+	c->wanted = wanted;
+	c->rate = rate;
+	c->sum = 0;
+	c->measured = 0;
+	c->crowded = 0;
+	c->state = WF_SETTLING;
+}
+
+static void put_off(weft_time *at, weft_time *pause, weft_time now)
+{
+	*at = now + *pause;
+	if (*pause < LAST_PAUSE)
+		*pause *= 2;
+}
+
+static void judge_fewer(struct wf_crowd *c, double rate, weft_time now)
+{
+	if (rate >= AS_MUCH * c->rate) {
+		c->fewer_pause = FIRST_PAUSE;
+		c->all_pause = FIRST_PAUSE;
+		put_off(&c->all_at, &c->all_pause, now);
+	} else {
+		c->wanted = c->before;
+		put_off(&c->fewer_at, &c->fewer_pause, now);
+	}
+}
+
+static void judge_all(struct wf_crowd *c, double rate, weft_time now)
+{
+	if (rate >= MORE * c->rate) {
+		c->fewer_pause = FIRST_PAUSE;
+		put_off(&c->fewer_at, &c->fewer_pause, now);
+	} else {
+		c->wanted = c->before;
+		put_off(&c->all_at, &c->all_pause, now);
+	}
+}
+
+static void measure(struct wf_crowd *c, const struct wf_crowd_view *v)
+{
+	double rate;
+
+	c->sum += rate_of(v);
+	if (++c->measured < MEASURED)
+		return;
+	rate = c->sum / MEASURED;
+	if (c->wanted < c->before)
+		judge_fewer(c, rate, v->now);
+	else
+		judge_all(c, rate, v->now);
+	c->last = rate;
+	c->state = WF_STEADY;
+}
+
+/* --- steady --- */
+
+/* An eighth of a CPU, or of many workers a part of their time. */
+static bool crowded(const struct wf_crowd *c, const struct wf_crowd_view *v)
+{
+	return v->waited >= v->length / 8 &&
+	       v->waited >= v->length * c->wanted / 32;
+}
+
+/* As many fewer as others could have run all the time. */
+static uint32_t fewer(const struct wf_crowd *c, const struct wf_crowd_view *v)
+{
+	weft_time surplus = v->waited / v->length;
+
+	if (surplus <= 1)
+		return c->wanted - 1;
+	return surplus < c->wanted ? c->wanted - (uint32_t)surplus : 1;
+}
+
+static void look(struct wf_crowd *c, const struct wf_crowd_view *v)
+{
+	double rate = rate_of(v), recent = (c->last + rate) / 2;
+
+	c->last = rate;
+	c->crowded = crowded(c, v) ? c->crowded + 1 : 0;
+	if (c->wanted > 1 && c->crowded >= CROWDED && v->now >= c->fewer_at)
+		try(c, fewer(c, v), recent);
+	else if (c->wanted < c->all && v->now >= c->all_at)
+		try(c, c->all, recent);
+}
+
+void wf_crowd_turn(struct wf_crowd *c, const struct wf_crowd_view *v)
+{
+	if (!wf_crowd_busy(v)) {
+		wf_crowd_begin(c, c->all);
+		return;
+	}
+	switch (c->state) {
+	case WF_STEADY:
+		look(c, v);
+		break;
+	case WF_SETTLING:
+		c->state = WF_MEASURING;
+		break;
+	case WF_MEASURING:
+		measure(c, v);
+		break;
+	}
+}

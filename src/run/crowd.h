@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * crowd.h - how many workers do the most, where others want the CPUs too.
+ *
+ * Where a client runs on the same machine, or another process, there are more
+ * threads than CPUs; a worker more may take from the client the time to ask.
+ * Whether it does, or the other process has nothing to do with us and every
+ * worker counts, cannot be seen, but tried: it is a climb to the top of what
+ * is done in a while, as a function of the workers that do it (Hellerstein et
+ * al., "Optimizing Concurrency Levels in the .NET ThreadPool", 2008).
+ *
+ *      steady     all are wanted, or so many as were found to be best.
+ *                 Crowded: try fewer.  Fewer than all for a while: try all
+ *      settling   a window after the change, not measured
+ *      measuring  some more, then keep what does as much with fewer, or
+ *                 more with all; else go back, and wait twice as long before
+ *                 it is tried again
+ *
+ * "Crowded" is when the workers' threads wait for a CPU, as the kernel counts
+ * that.  Where little is done nothing is tried, and all are wanted.
+ */
+#ifndef WF_CROWD_H
+#define WF_CROWD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weft/time.h"
+
+#define WF_CROWD_WINDOW WEFT_MSEC(50)
+
+enum wf_crowd_state {
+	WF_STEADY,
+	WF_SETTLING,
+	WF_MEASURING,
+};
+
+struct wf_crowd {
+	uint32_t all;    /* constant: workers */
+	uint32_t wanted; /* now */
+	enum wf_crowd_state state;
+	/* When steady. */
+	unsigned crowded; /* windows in a row */
+	double last;      /* what was done in a second, in the last window */
+	weft_time fewer_at, fewer_pause;
+	weft_time all_at, all_pause;
+	/* Else. */
+	uint32_t before; /* wanted */
+	double rate;     /* then */
+	double sum;
+	unsigned measured; /* windows */
+};
+
+/* What was seen of the workers in a window. */
+struct wf_crowd_view {
+	weft_time now, length;
+	uint64_t done;    /* any unit that stays the same: fibers have waited */
+	weft_time waited; /* by all that were wanted together, for CPUs */
+};
+
+void wf_crowd_begin(struct wf_crowd *c, uint32_t workers);
+
+/* Whether so much is done that it matters how many do it. */
+bool wf_crowd_busy(const struct wf_crowd_view *v);
+
+/* A window has passed: c->wanted is how many are wanted in the next one. */
+void wf_crowd_turn(struct wf_crowd *c, const struct wf_crowd_view *v);
+
+#endif
