@@ -15,6 +15,7 @@
 #include "core/worker.h"
 #include "os/stack.h"
 #include "posix/delivery.h"
+#include "posix/fault.h"
 #include "posix/interrupt.h"
 #include "posix/knock.h"
 #include "posix/lot.h"
@@ -105,6 +106,7 @@ void wf_begin_forget(void)
 	struct wf_identity *me = identity_own();
 	bool was_fiber = me && !atom_load_rlx(&me->promoted);
 
+	wf_fault_forget();
 	if (!wf_begun())
 		return;
 	wf_identity_forget();

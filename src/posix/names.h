@@ -147,7 +147,7 @@ _Noreturn void __chk_fail(void);
 	X(sigaction) X(sigprocmask) X(sigsuspend) X(sigpending) X(sigwait)     \
 	X(sigwaitinfo) X(sigtimedwait) X(sigaltstack) X(pause) X(raise)        \
 	X(tgkill) X(__sigsetjmp) X(longjmp) X(_longjmp) X(siglongjmp)          \
-	X(__longjmp_chk)
+	X(__longjmp_chk) X(signal) X(sysv_signal)
 
 #define WF_PROCESS_NAMES(X)                                                    \
 	X(fork) X(_Fork) X(vfork) X(execve) X(execv) X(execvp) X(execvpe)      \

@@ -11,6 +11,7 @@
 #include "posix/begin.h"
 #include "posix/deadline.h"
 #include "posix/delivery.h"
+#include "posix/fault.h"
 #include "posix/interrupt.h"
 #include "posix/proxy.h"
 #include "posix/quiet.h"
@@ -139,6 +140,8 @@ WF_HOOK int sigaltstack(const stack_t *new, stack_t *old)
 	stack_t before;
 	int r = 0;
 
+	if (new && !(new->ss_flags &SS_DISABLE) && !libc_alone())
+		wf_fault_altstack();
 	if (!me)
 		return libc(sigaltstack)(new, old);
 	before = me->altstack;

@@ -35,7 +35,7 @@ HOUSE = [
            " poll case reader resolve net"},
     {"run": "print sample trace worker fault watch stats dump crowd census sentinel"
             " runtime"},
-    {"posix": "names libc returned under quiet deadline lot key variables loader identity delivery proxy interrupt knock region setid"
+    {"posix": "names libc returned under quiet deadline lot key variables loader identity delivery fault proxy interrupt knock region setid"
               " begin mutex cond rwlock sem barrier spin once c11 thread attribute number"
               " known descriptor try io sendfile socket poll sleep signal jump process stdio flush scan resolve ipc futex stats"
               " alias hold elf command preload launcher"},

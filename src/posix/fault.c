@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault.c - see fault.h.
+ */
+#include "posix/fault.h"
+
+#include <errno.h>
+#include <ucontext.h>
+
+#include "base/atom.h"
+#include "core/carrier.h"
+#include "os/call.h"
+#include "posix/delivery.h"
+#include "posix/libc.h"
+#include "posix/quiet.h"
+
+#define SIGNALS  32 /* faults are below it */
+#define ASKED_BY (SA_SIGINFO | SA_ONSTACK)
+
+typedef void (*action_fn)(int signal, siginfo_t *info, void *context);
+
+/* What the program has asked for, where the kernel has ours. */
+struct asked {
+	_Atomic(action_fn) handler;
+	_Atomic int flags;
+	_Atomic uint64_t mask;
+};
+
+static struct asked all_asked[SIGNALS];
+static struct wf_spin lock; /* of changes */
+static bool altstacks;      /* lock: a thread has one */
+
+static uint64_t faults(void)
+{
+	return ~(wf_signals_all() | wf_signals_libc());
+}
+
+static bool is_fault(int signal)
+{
+	return signal > 0 && signal < SIGNALS && faults() & signal_bit(signal);
+}
+
+static action_fn handler_of(int signal)
+{
+	/* acquire [fault-asked] */
+	return atom_load_acq(&all_asked[signal].handler);
+}
+
+/* --- in front of the program's handler --- */
+
+/* Others are to fault here while the handler waits. */
+static void open_kernels_mask(void)
+{
+	uint64_t bits = faults();
+
+	wf_call(rt_sigprocmask, SIG_UNBLOCK, &bits, NULL, sizeof bits);
+}
+
+/* The instruction faults again. */
+static void die(int signal)
+{
+	const struct sigaction plain = {.sa_handler = SIG_DFL};
+
+	libc(sigaction)(signal, &plain, NULL);
+}
+
+/* The kernel gives back what there was where the handler began. */
+static void return_here(struct wf_identity *me, ucontext_t *u, uint64_t mask)
+{
+	if (identity_self()) {
+		u->uc_stack = me->fiber->carrier->altstack;
+		wf_signals_set(me, mask);
+		return;
+	}
+	u->uc_stack = me->altstack;
+	me->mask = mask;
+	memcpy(&u->uc_sigmask, &mask, sizeof mask);
+}
+
+static void handle(struct wf_identity *me, int signal, siginfo_t *info,
+		   void *context)
+{
+	struct asked *a = &all_asked[signal];
+	uint64_t more = atom_load_rlx(&a->mask), old;
+	const void *program = me->program;
+
+	if (!(atom_load_rlx(&a->flags) & SA_NODEFER))
+		more |= signal_bit(signal);
+	old = wf_signals_exchange(me, me->mask | more);
+	IDENTITY_CALLS_PROGRAM(me);
+	handler_of(signal)(signal, info, context);
+	me->program = program;
+	return_here(me, context, old);
+}
+
+/* One that was sent has its mask from who delivers it. */
+static void on_fault(int signal, siginfo_t *info, void *context)
+{
+	struct wf_identity *me = identity_hooked();
+	bool sent = info->si_code <= 0;
+
+	if (me)
+		open_kernels_mask();
+	if (!me || sent)
+		handler_of(signal)(signal, info, context);
+	else if (me->mask & signal_bit(signal))
+		die(signal);
+	else
+		handle(me, signal, info, context);
+}
+
+/* --- what is asked for --- */
+
+static bool is_function(const struct sigaction *a)
+{
+	return a->sa_handler != SIG_DFL && a->sa_handler != SIG_IGN;
+}
+
+/* As the program has it, where the kernel says what is in front of that. */
+static void show(int signal, struct sigaction *a)
+{
+	struct asked *asked = &all_asked[signal];
+
+	if (a->sa_sigaction != on_fault)
+		return;
+	a->sa_sigaction = handler_of(signal);
+	a->sa_flags = (a->sa_flags & ~ASKED_BY) |
+		      (atom_load_rlx(&asked->flags) & ASKED_BY);
+}
+
+static struct sigaction in_front_of(const struct sigaction *a)
+{
+	struct sigaction ours = *a;
+
+	ours.sa_sigaction = on_fault;
+	ours.sa_flags |= SA_SIGINFO;
+	if (!altstacks)
+		ours.sa_flags &= ~SA_ONSTACK;
+	return ours;
+}
+
+static void note(int signal, const struct sigaction *a)
+{
+	struct asked *asked = &all_asked[signal];
+
+	atom_store_rlx(&asked->flags, a->sa_flags);
+	atom_store_rlx(&asked->mask, signal_bits(&a->sa_mask));
+	/* release [fault-asked] */
+	atom_store_rel(&asked->handler, a->sa_sigaction);
+}
+
+/* The program may have `new` and `old` in one place. */
+static int change_locked(int signal, const struct sigaction *new,
+			 struct sigaction *before)
+{
+	struct sigaction ours;
+	int r = libc(sigaction)(signal, NULL, before);
+
+	show(signal, before);
+	if (r < 0 || !new)
+		return r;
+	if (!is_function(new))
+		return libc(sigaction)(signal, new, NULL);
+	note(signal, new);
+	ours = in_front_of(new);
+	return libc(sigaction)(signal, &ours, NULL);
+}
+
+static int change(int signal, const struct sigaction *new,
+		  struct sigaction *old)
+{
+	struct sigaction before;
+	struct wf_quiet quiet;
+	int r;
+
+	quiet_begin(&quiet);
+	spin_lock(&lock);
+	r = change_locked(signal, new, &before);
+	spin_unlock(&lock);
+	quiet_end(&quiet);
+	if (r == 0 && old)
+		*old = before;
+	return r;
+}
+
+void wf_fault_altstack(void)
+{
+	struct wf_quiet quiet;
+
+	quiet_begin(&quiet);
+	spin_lock(&lock);
+	for (int i = 1; !altstacks && i < SIGNALS; i++) {
+		struct sigaction now;
+
+		if (!is_fault(i) || libc(sigaction)(i, NULL, &now) < 0 ||
+		    now.sa_sigaction != on_fault)
+			continue;
+		now.sa_flags |= atom_load_rlx(&all_asked[i].flags) & SA_ONSTACK;
+		libc(sigaction)(i, &now, NULL);
+	}
+	altstacks = true;
+	spin_unlock(&lock);
+	quiet_end(&quiet);
+}
+
+void wf_fault_forget(void)
+{
+	lock = (struct wf_spin){0};
+}
+
+/* --- the calls --- */
+
+WF_HOOK int sigaction(int signal, const struct sigaction *restrict new,
+		      struct sigaction *restrict old)
+{
+	return libc_alone() || !is_fault(signal)
+		       ? libc(sigaction)(signal, new, old)
+		       : change(signal, new, old);
+}
+
+WF_HOOK int __sigaction(int signal, const struct sigaction *restrict new,
+			struct sigaction *restrict old);
+
+WF_HOOK int __sigaction(int signal, const struct sigaction *restrict new,
+			struct sigaction *restrict old)
+{
+	return sigaction(signal, new, old);
+}
+
+static sighandler_t replace(int signal, sighandler_t handler, int flags)
+{
+	struct sigaction new = {.sa_handler = handler, .sa_flags = flags}, old;
+
+	if (handler == SIG_ERR) {
+		errno = EINVAL;
+		return SIG_ERR;
+	}
+	sigemptyset(&new.sa_mask);
+	return change(signal, &new, &old) < 0 ? SIG_ERR : old.sa_handler;
+}
+
+WF_HOOK sighandler_t signal(int number, sighandler_t handler)
+{
+	return libc_alone() || !is_fault(number)
+		       ? libc(signal)(number, handler)
+		       : replace(number, handler, SA_RESTART);
+}
+
+WF_HOOK sighandler_t ssignal(int number, sighandler_t handler)
+{
+	return signal(number, handler);
+}
+
+WF_HOOK sighandler_t bsd_signal(int number, sighandler_t handler);
+
+WF_HOOK sighandler_t bsd_signal(int number, sighandler_t handler)
+{
+	return signal(number, handler);
+}
+
+WF_HOOK sighandler_t sysv_signal(int number, sighandler_t handler)
+{
+	return libc_alone() || !is_fault(number)
+		       ? libc(sysv_signal)(number, handler)
+		       : replace(number, handler, SA_RESETHAND | SA_NODEFER);
+}
+
+WF_HOOK sighandler_t __sysv_signal(int number, sighandler_t handler)
+{
+	return sysv_signal(number, handler);
+}
