@@ -7,7 +7,7 @@
 #define LEAST       10000 /* done in a second, for anything to be tried */
 #define CROWDED     2     /* windows in a row */
 #define MEASURED    3     /* windows */
-#define FIRST_PAUSE WEFT_SEC(1)
+#define FIRST_PAUSE WEFT_SEC(2)
 #define LAST_PAUSE  WEFT_SEC(32)
 /* Fewer may do a little less; all must do clearly more. */
 #define AS_MUCH 0.97

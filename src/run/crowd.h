@@ -27,7 +27,7 @@
 
 #include "weft/time.h"
 
-#define WF_CROWD_WINDOW WEFT_MSEC(50)
+#define WF_CROWD_WINDOW WEFT_MSEC(25)
 
 enum wf_crowd_state {
 	WF_STEADY,

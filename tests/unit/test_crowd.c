@@ -52,7 +52,7 @@ static unsigned pass(unsigned seconds, machine m, uint32_t wanted)
 		struct work done = m(crowd.wanted);
 		struct wf_crowd_view v = {
 			.length = WF_CROWD_WINDOW,
-			.done = (uint64_t)(done.rate * noise() / 20),
+			.done = (uint64_t)(done.rate * noise() / 40),
 			.waited = (weft_time)(done.waited * WF_CROWD_WINDOW)};
 
 		now += WF_CROWD_WINDOW;
@@ -64,7 +64,7 @@ static unsigned pass(unsigned seconds, machine m, uint32_t wanted)
 	return n;
 }
 
-#define WINDOWS(seconds) ((seconds)*20)
+#define WINDOWS(seconds) ((seconds)*40)
 
 /* Two CPUs, and a client that needs one of them. */
 static struct work with_client(uint32_t wanted)
