@@ -90,6 +90,16 @@ static void measure(struct wf_crowd *c, const struct wf_crowd_view *v)
 	c->state = WF_STEADY;
 }
 
+void wf_crowd_held(struct wf_crowd *c, weft_time now)
+{
+	if (c->wanted == c->all)
+		return;
+	c->wanted = c->all;
+	c->crowded = 0;
+	c->state = WF_STEADY;
+	put_off(&c->fewer_at, &c->fewer_pause, now);
+}
+
 /* --- steady --- */
 
 /* An eighth of a CPU, or of many workers a part of their time. */

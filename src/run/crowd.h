@@ -63,6 +63,12 @@ void wf_crowd_begin(struct wf_crowd *c, uint32_t workers);
 /* Whether so much is done that it matters how many do it. */
 bool wf_crowd_busy(const struct wf_crowd_view *v);
 
+/*
+ * A fiber has held its worker for long, so that more are of use: all are wanted
+ * for a while.
+ */
+void wf_crowd_held(struct wf_crowd *c, weft_time now);
+
 /* A window has passed: c->wanted is how many are wanted in the next one. */
 void wf_crowd_turn(struct wf_crowd *c, const struct wf_crowd_view *v);
 

@@ -134,6 +134,7 @@ static void take_if_held(struct wf_worker *w, struct sight *s, bool idle,
 		return;
 	wf_trace_stuck(c, s->since, computes);
 	wf_watch_take(w, computes);
+	wf_crowd_held(&crowd, now);
 }
 
 /* Whether its fibers run for long, on the average since its last pass. */
@@ -218,9 +219,10 @@ static void want_more_or_fewer(void)
 {
 	struct wf_crowd_view view;
 
-	if (!yields || !wf_census_take(wf_clock_now(), &view))
+	if (!yields)
 		return;
-	wf_crowd_turn(&crowd, &view);
+	if (wf_census_take(wf_clock_now(), &view))
+		wf_crowd_turn(&crowd, &view);
 	atom_store_rlx(&wf_runtime.idle.wanted, crowd.wanted);
 }
 

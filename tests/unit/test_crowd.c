@@ -152,6 +152,17 @@ Test(crowd, all_are_wanted_again_when_the_crowd_has_gone)
 	cr_assert_geq(pass(60, undisturbed, 2), WINDOWS(60));
 }
 
+Test(crowd, all_are_wanted_for_a_while_after_one_was_held)
+{
+	begin(2);
+	pass(1, with_client, 1);
+	cr_assert_eq(crowd.wanted, 1);
+	wf_crowd_held(&crowd, now);
+	cr_assert_eq(pass(1, with_client, 2), WINDOWS(1));
+	pass(3, with_client, 1);
+	cr_assert_eq(crowd.wanted, 1, "the crowd is still there");
+}
+
 Test(crowd, of_many_workers_so_many_rest_as_clients_need_cpus)
 {
 	begin(64);
