@@ -162,6 +162,28 @@ static void *faults_and_jumps(void *arg)
 	return arg;
 }
 
+/* What Ruby does: it jumps back with the mask as the handler has left it. */
+static void unblocks(int number)
+{
+	sigset_t mask = only(number);
+
+	MUST(pthread_sigmask(SIG_UNBLOCK, &mask, NULL));
+	siglongjmp(back, 1);
+}
+
+static void *faults_and_unblocks(void *arg)
+{
+	volatile int times = 0;
+
+	for (volatile int i = 0; i < 3; i++)
+		if (sigsetjmp(back, 0) == 0)
+			*(volatile char *)NULL = 1;
+		else
+			times++;
+	see("unblocked %d times", times);
+	return arg;
+}
+
 static void *raises(void *arg)
 {
 	int before = handled_here;
@@ -240,6 +262,8 @@ int main(void)
 	actions(SIGUSR2);
 	handle(SIGSEGV, jumps, 0);
 	join(start(faults_and_jumps, NULL));
+	handle(SIGSEGV, unblocks, 0);
+	join(start(faults_and_unblocks, NULL));
 	handle(SIGSEGV, count_signal, 0);
 	handle(SIGBUS, count_signal, SA_ONSTACK);
 	join(start(raises, NULL));
