@@ -48,6 +48,14 @@
  *   wf_base_fast
  *       Whether the base may be set by an instruction, without the kernel.
  *
+ *   wf_arch_probe()
+ *       Find out what this processor is fast at.  Without it all is right, and
+ *       as fast on most.
+ *
+ *   WF_CONTROL_CHOICE
+ *       1 if the port can load floating-point control at each switch instead
+ *       of looking whether it differs, as wf_control_blind says.
+ *
  *   wf_cpu_relax()
  *       Hint for the inside of a spin loop.
  *

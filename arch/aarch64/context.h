@@ -8,6 +8,7 @@
 
 #define WF_BASE_SWITCHED  1
 #define WF_CONTEXT_TRACED 1
+#define WF_CONTROL_CHOICE 0
 
 struct wf_frame {
 	uint64_t x29;
@@ -49,6 +50,10 @@ wf_context_switch(struct wf_context *save, struct wf_context *load, void *msg)
 	return x0;
 }
 /* clang-format on */
+
+static inline void wf_arch_probe(void)
+{
+}
 
 static inline void wf_cpu_relax(void)
 {

@@ -10,6 +10,7 @@
 
 #define WF_BASE_SWITCHED  0
 #define WF_CONTEXT_TRACED 0
+#define WF_CONTROL_CHOICE 0
 
 extern unsigned char wf_base_fast;
 
@@ -21,6 +22,10 @@ static inline void wf_context_trace(const struct wf_context *ctx,
 				    void (*fn)(void *), void *arg)
 {
 	(void)ctx, (void)fn, (void)arg;
+}
+
+static inline void wf_arch_probe(void)
+{
 }
 
 static inline void wf_cpu_relax(void)

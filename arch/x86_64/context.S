@@ -43,6 +43,8 @@ wf_context_jump:
 	cmpq	8(%rdi), %rax
 	jne	.Lbase
 .Lbase_done:
+	cmpb	$0, wf_control_blind(%rip)
+	jne	.Lmxcsr
 	/*
 	 * The low six bits of MXCSR are sticky status, not control.  Each
 	 * load has the size of its store, so that it is forwarded.
@@ -243,6 +245,12 @@ wf_syscall:
 	.type	wf_base_fast, @object
 	.size	wf_base_fast, 1
 wf_base_fast:
+	.byte	0
+	.globl	wf_control_blind
+	.hidden	wf_control_blind
+	.type	wf_control_blind, @object
+	.size	wf_control_blind, 1
+wf_control_blind:
 	.byte	0
 
 #include "arch/x86_64/note.S"

@@ -196,6 +196,7 @@ int wf_feature_probe(void)
 		found[i] = !hidden[i] && features[i].probe();
 	probed = true;
 	wf_base_fast = found[WF_FSGSBASE];
+	wf_arch_probe();
 	return 0;
 }
 

@@ -67,6 +67,7 @@ int main(int argc, char **argv)
 	feclearexcept(FE_ALL_EXCEPT);
 	wf_context_make(&other, stack + sizeof(stack), bounce);
 	here.base = other.base = wf_base_get();
+	wf_arch_probe();
 	measure();
 	for (int i = 0; i < ROUNDS; i++) {
 		clean[i] = measure_clean();
