@@ -18,11 +18,13 @@
 #include "run/watch.h"
 
 /* Between two looks: if somebody is awake and a CPU idle; if none is; and if
- * all sleep, where with one worker no other could serve anything. */
+ * all sleep.  With one worker no other could serve anything, and as long as it
+ * is always found asleep that doubles: a look costs more than a request. */
 #define GLANCE    WEFT_MSEC(1)
 #define TICK      WEFT_MSEC(3)
 #define LAZY      WEFT_MSEC(2)
 #define LAZY_ONE  WEFT_MSEC(8)
+#define LAZY_MOST WEFT_MSEC(64)
 #define PATIENCE  WEFT_MSEC(5)
 #define LONG_TURN WEFT_USEC(50) /* stealing a fiber costs less */
 #define QUIET     32            /* looks that found nobody awake, then rest */
@@ -49,6 +51,7 @@ static uint32_t limit;
 static bool yields; /* CPUs to others, where that is no loss */
 static struct wf_crowd crowd;
 static unsigned quiet;
+static weft_time lazy; /* the last period, if all slept */
 static uint64_t last_word;
 
 static bool over(void)
@@ -202,9 +205,14 @@ static uint32_t look(bool idle)
 
 static weft_time period(uint32_t awake, bool idle)
 {
-	if (awake)
+	if (awake) {
+		lazy = 0;
 		return idle ? GLANCE : TICK;
-	return wf_runtime.count == 1 ? LAZY_ONE : LAZY;
+	}
+	if (wf_runtime.count > 1)
+		return LAZY;
+	lazy = !lazy ? LAZY_ONE : lazy < LAZY_MOST ? 2 * lazy : LAZY_MOST;
+	return lazy;
 }
 
 /* Whether nothing has happened for so long that nothing will. */
@@ -267,6 +275,7 @@ int wf_sentinel_begin(const struct weft_options *o)
 	yields = wf_runtime.count > 1 && !o->all_workers;
 	wf_crowd_begin(&crowd, wf_runtime.count);
 	quiet = 0;
+	lazy = 0;
 	last_word = 0;
 	r = sights ? wf_thread_start(&thread, main_of_sentinel, NULL) : -ENOMEM;
 	if (r < 0)
