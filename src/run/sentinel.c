@@ -18,10 +18,12 @@
 #include "run/watch.h"
 
 /* Between two looks: if somebody is awake and a CPU idle; if none is; and if
- * all sleep.  With one worker no other could serve anything, and as long as it
- * is always found asleep that doubles: a look costs more than a request. */
+ * all sleep.  A look costs as much as several requests: with one worker, where
+ * no other could serve anything, there are fewer, and as long as it is always
+ * found asleep the time between them doubles. */
 #define GLANCE    WEFT_MSEC(1)
 #define TICK      WEFT_MSEC(3)
+#define TICK_ONE  WEFT_MSEC(6)
 #define LAZY      WEFT_MSEC(2)
 #define LAZY_ONE  WEFT_MSEC(8)
 #define LAZY_MOST WEFT_MSEC(64)
@@ -205,11 +207,13 @@ static uint32_t look(bool idle)
 
 static weft_time period(uint32_t awake, bool idle)
 {
+	bool one = wf_runtime.count == 1;
+
 	if (awake) {
 		lazy = 0;
-		return idle ? GLANCE : TICK;
+		return one ? TICK_ONE : idle ? GLANCE : TICK;
 	}
-	if (wf_runtime.count > 1)
+	if (!one)
 		return LAZY;
 	lazy = !lazy ? LAZY_ONE : lazy < LAZY_MOST ? 2 * lazy : LAZY_MOST;
 	return lazy;
