@@ -10,16 +10,22 @@
 #include "base/atom.h"
 #include "core/carrier.h"
 #include "os/call.h"
+#include "os/thread.h"
 #include "posix/delivery.h"
 #include "posix/libc.h"
 #include "posix/quiet.h"
+#include "weft/fiber.h"
 
 #define SIGNALS  32 /* faults are below it */
 #define ASKED_BY (SA_SIGINFO | SA_ONSTACK)
 
 typedef void (*action_fn)(int signal, siginfo_t *info, void *context);
 
-/* What the program has asked for, where the kernel has ours. */
+/*
+ * What the program has asked for, where the kernel has ours: written under the
+ * lock, the handler last, and read by whoever faults, the handler first
+ * [fault-asked].
+ */
 struct asked {
 	_Atomic(action_fn) handler;
 	_Atomic int flags;
@@ -48,28 +54,50 @@ static action_fn handler_of(int signal)
 
 /* --- in front of the program's handler --- */
 
-/* Others are to fault here while the handler waits. */
-static void open_kernels_mask(void)
+/* Others run here while the handler waits, as they did before. */
+static void open_kernels_mask(const ucontext_t *u)
 {
-	uint64_t bits = faults();
+	uint64_t bits;
 
-	wf_call(rt_sigprocmask, SIG_UNBLOCK, &bits, NULL, sizeof bits);
+	memcpy(&bits, &u->uc_sigmask, sizeof bits);
+	wf_signals_back(bits);
 }
 
-/* The instruction faults again. */
+/* The instruction faults again; but a trap is behind it already. */
 static void die(int signal)
 {
 	const struct sigaction plain = {.sa_handler = SIG_DFL};
 
 	libc(sigaction)(signal, &plain, NULL);
+	if (signal == SIGTRAP)
+		wf_call(tgkill, wf_call(getpid), wf_thread_id(), signal);
 }
 
-/* The kernel gives back what there was where the handler began. */
+/* On a stack for handlers no other handler may run, which might wait. */
+static void restore_mask(struct wf_identity *me, uint64_t mask)
+{
+	size_t at =
+		(uintptr_t)__builtin_frame_address(0) - (uintptr_t)me->stack;
+
+	if (at < me->stack_size) {
+		wf_signals_set(me, mask);
+		return;
+	}
+	wf_signals_exchange(me, mask);
+	if (signals_due(me))
+		weft_cancel(me->fiber);
+}
+
+/*
+ * The kernel gives back what there was where the handler began: not here, if
+ * the fiber has moved since, or has become a thread of the kernel's.
+ */
 static void return_here(struct wf_identity *me, ucontext_t *u, uint64_t mask)
 {
+	if (identity_self())
+		restore_mask(me, mask);
 	if (identity_self()) {
 		u->uc_stack = me->fiber->carrier->altstack;
-		wf_signals_set(me, mask);
 		return;
 	}
 	u->uc_stack = me->altstack;
@@ -80,6 +108,7 @@ static void return_here(struct wf_identity *me, ucontext_t *u, uint64_t mask)
 static void handle(struct wf_identity *me, int signal, siginfo_t *info,
 		   void *context)
 {
+	action_fn handler = handler_of(signal);
 	struct asked *a = &all_asked[signal];
 	uint64_t more = atom_load_rlx(&a->mask), old;
 	const void *program = me->program;
@@ -88,19 +117,22 @@ static void handle(struct wf_identity *me, int signal, siginfo_t *info,
 		more |= signal_bit(signal);
 	old = wf_signals_exchange(me, me->mask | more);
 	IDENTITY_CALLS_PROGRAM(me);
-	handler_of(signal)(signal, info, context);
+	handler(signal, info, context);
 	me->program = program;
 	return_here(me, context, old);
 }
 
-/* One that was sent has its mask from who delivers it. */
+/*
+ * One that was sent has its mask from who delivers it, or, as one by abort(),
+ * none but the kernel's.
+ */
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
 	struct wf_identity *me = identity_hooked();
 	bool sent = info->si_code <= 0;
 
 	if (me)
-		open_kernels_mask();
+		open_kernels_mask(context);
 	if (!me || sent)
 		handler_of(signal)(signal, info, context);
 	else if (me->mask & signal_bit(signal))
@@ -149,7 +181,6 @@ static void note(int signal, const struct sigaction *a)
 	atom_store_rel(&asked->handler, a->sa_sigaction);
 }
 
-/* The program may have `new` and `old` in one place. */
 static int change_locked(int signal, const struct sigaction *new,
 			 struct sigaction *before)
 {
@@ -166,18 +197,34 @@ static int change_locked(int signal, const struct sigaction *new,
 	return libc(sigaction)(signal, &ours, NULL);
 }
 
+/* Faults can be sent too, and their handlers come here. */
+static uint64_t lock_out(void)
+{
+	uint64_t all = ~wf_signals_libc(), old = 0;
+
+	wf_call(rt_sigprocmask, SIG_SETMASK, &all, &old, sizeof all);
+	spin_lock(&lock);
+	return old;
+}
+
+static void let_in_again(uint64_t mask)
+{
+	spin_unlock(&lock);
+	wf_signals_back(mask);
+}
+
 static int change(int signal, const struct sigaction *new,
 		  struct sigaction *old)
 {
-	struct sigaction before;
-	struct wf_quiet quiet;
+	struct sigaction before, copy;
+	uint64_t mask;
 	int r;
 
-	quiet_begin(&quiet);
-	spin_lock(&lock);
-	r = change_locked(signal, new, &before);
-	spin_unlock(&lock);
-	quiet_end(&quiet);
+	if (new)
+		copy = *new;
+	mask = lock_out();
+	r = change_locked(signal, new ? &copy : NULL, &before);
+	let_in_again(mask);
 	if (r == 0 && old)
 		*old = before;
 	return r;
@@ -185,10 +232,8 @@ static int change(int signal, const struct sigaction *new,
 
 void wf_fault_altstack(void)
 {
-	struct wf_quiet quiet;
+	uint64_t mask = lock_out();
 
-	quiet_begin(&quiet);
-	spin_lock(&lock);
 	for (int i = 1; !altstacks && i < SIGNALS; i++) {
 		struct sigaction now;
 
@@ -199,8 +244,7 @@ void wf_fault_altstack(void)
 		libc(sigaction)(i, &now, NULL);
 	}
 	altstacks = true;
-	spin_unlock(&lock);
-	quiet_end(&quiet);
+	let_in_again(mask);
 }
 
 void wf_fault_forget(void)
@@ -236,6 +280,8 @@ static sighandler_t replace(int signal, sighandler_t handler, int flags)
 		return SIG_ERR;
 	}
 	sigemptyset(&new.sa_mask);
+	if (!(flags & SA_NODEFER))
+		sigaddset(&new.sa_mask, signal);
 	return change(signal, &new, &old) < 0 ? SIG_ERR : old.sa_handler;
 }
 

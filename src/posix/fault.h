@@ -11,7 +11,8 @@
  * The handler does not run on the worker's stack for handlers either, where
  * others would meet it: SA_ONSTACK is kept from the kernel as long as no thread
  * of the program has given itself such a stack.  From then on handlers of
- * faults that ask for it run on the worker's, and must not wait there.
+ * faults that ask for it run on the worker's, and must not wait there; what
+ * else is due for the fiber is taken later.
  */
 #ifndef WF_POSIX_FAULT_H
 #define WF_POSIX_FAULT_H

@@ -134,13 +134,18 @@ static int try_altstack(const stack_t *new)
 	return r;
 }
 
+static bool gives_stack(const stack_t *s)
+{
+	return !(s->ss_flags & SS_DISABLE);
+}
+
 WF_HOOK int sigaltstack(const stack_t *new, stack_t *old)
 {
 	struct wf_identity *me = identity_hooked();
 	stack_t before;
 	int r = 0;
 
-	if (new && !(new->ss_flags &SS_DISABLE) && !libc_alone())
+	if (new &&gives_stack(new) && !libc_alone())
 		wf_fault_altstack();
 	if (!me)
 		return libc(sigaltstack)(new, old);

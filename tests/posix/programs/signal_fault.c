@@ -37,18 +37,28 @@ static void fix(int number, siginfo_t *info, void *context)
 	(void)context;
 	EXPECT(number == SIGSEGV && info->si_code > 0);
 	linger_holding(&lock);
+	/* Comes when this one returns. */
+	MUST(pthread_kill(pthread_self(), SIGUSR1));
 	__atomic_add_fetch(&fixed, 1, __ATOMIC_SEQ_CST);
 	MUST_ERRNO(mprotect(page, PAGE, PROT_READ | PROT_WRITE));
+}
+
+static void waits_too(int number)
+{
+	count_signal(number);
+	linger_holding(&lock);
 }
 
 static void *touches(void *arg)
 {
 	char *mine = pages + (intptr_t)arg * EACH * PAGE;
 
+	handled_here = 0;
 	for (int i = 0; i < EACH; i++) {
 		sigset_t mask;
 
 		mine[i * PAGE] = 1;
+		EXPECT(handled_here == i + 1);
 		MUST(pthread_sigmask(SIG_BLOCK, NULL, &mask));
 		EXPECT(!sigismember(&mask, SIGSEGV));
 	}
@@ -63,7 +73,8 @@ static void all_touch(const char *how, int flags)
 	pthread_t thread[THREADS];
 
 	fixed = 0;
-	sigaddset(&action.sa_mask, SIGBUS);
+	handle(SIGUSR1, waits_too, 0);
+	sigaddset(&action.sa_mask, SIGUSR1);
 	MUST_ERRNO(sigaction(SIGSEGV, &action, NULL));
 	pages = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	EXPECT(pages != MAP_FAILED);
@@ -71,7 +82,6 @@ static void all_touch(const char *how, int flags)
 		thread[i] = start(touches, (void *)i);
 	for (int i = 0; i < THREADS; i++)
 		join(thread[i]);
-	touches((void *)0);
 	see("%s: %d pages", how, fixed);
 	MUST_ERRNO(munmap(pages, size));
 }
@@ -108,7 +118,7 @@ static void ask(int number, sigaction_fn *by)
 	    now.sa_flags & (SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER |
 			    SA_RESETHAND),
 	    sigismember(&now.sa_mask, SIGUSR1),
-	    sigismember(&now.sa_mask, SIGBUS));
+	    sigismember(&now.sa_mask, number));
 }
 
 static void actions(int number)
@@ -206,6 +216,20 @@ static void faults_again(int number)
 	*(volatile char *)NULL = 1;
 }
 
+static void *traps(void *way)
+{
+	sigset_t mask = only(SIGTRAP);
+
+	handle(SIGTRAP, nothing, 0);
+	MUST(pthread_sigmask(SIG_BLOCK, &mask, NULL));
+#if defined(__x86_64__)
+	__asm__ volatile("int3");
+#else
+	__asm__ volatile("brk #0");
+#endif
+	return way;
+}
+
 static void *dies(void *way)
 {
 	sigset_t mask = only(SIGSEGV);
@@ -224,13 +248,13 @@ static void *dies(void *way)
 
 static void deaths(void)
 {
-	for (intptr_t way = 0; way < 3; way++) {
+	for (intptr_t way = 0; way < 4; way++) {
 		int status;
 		pid_t child = fork();
 
 		MUST_ERRNO(child);
 		if (child == 0) {
-			join(start(dies, (void *)way));
+			join(start(way == 3 ? traps : dies, (void *)way));
 			_exit(0);
 		}
 		MUST_ERRNO(waitpid(child, &status, 0));
