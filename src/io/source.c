@@ -260,15 +260,14 @@ static bool armed(struct wf_source *s)
 static void disarm(struct wf_source *s)
 {
 	bool outside = !wf_self();
+	bool inside = !outside || wf_gate_enter();
 
-	if (outside && !wf_gate_enter())
-		return;
 	spin_lock(&s->lock);
-	if (armed(s))
+	if (inside && armed(s))
 		wf_poll_remove(s->poll, s->fd);
 	s->epoch = 0;
 	spin_unlock(&s->lock);
-	if (outside)
+	if (outside && inside)
 		wf_sched_leave_gate();
 }
 
@@ -530,7 +529,7 @@ static struct wf_worker *lighter(struct wf_worker *w, uint32_t seed)
 	if (n == 1 || armed_at(w) <= MANY)
 		return w;
 	v = &wf_runtime.workers[(w->id + 1 + rng_below(&rng, n - 1)) % n];
-	if (atom_load_rlx(&v->asleep) ||
+	if (atom_load_rlx(&v->asleep) || !worker_wanted(v) ||
 	    armed_at(w) <= armed_at(v) + armed_at(v) / MANY_PART + MANY)
 		return w;
 	return v;
@@ -577,20 +576,29 @@ static bool movable(struct wf_source *s, uint64_t generation,
 	       armed(s) && s->poll == from && !s->fixed;
 }
 
-/* If it cannot be added again, every call has to ask. */
+/* Not in `from` any more: the number is another file's, whose source is not
+ * known of yet. */
+static bool move_locked(struct wf_source *s, struct wf_poll *from,
+			struct wf_poll *to)
+{
+	if (arm_at(s, to) < 0)
+		return false;
+	if (wf_poll_remove(from, s->fd))
+		return true;
+	wf_poll_remove(to, s->fd);
+	s->poll = from;
+	return false;
+}
+
+/* At no moment is it armed nowhere: others may wait for other events of it. */
 bool wf_source_move(uint64_t data, struct wf_poll *from, struct wf_poll *to)
 {
 	struct wf_source *s = slot((uint32_t)data);
 	bool moved;
 
 	spin_lock(&s->lock);
-	moved = movable(s, data >> 32, from);
-	if (moved) {
-		wf_poll_remove(from, s->fd);
-		moved = arm_at(s, to) == 0;
-		if (!moved && arm_at(s, from) < 0)
-			s->epoch = 0;
-	}
+	moved = to != from && movable(s, data >> 32, from) &&
+		move_locked(s, from, to);
 	spin_unlock(&s->lock);
 	return moved;
 }

@@ -38,8 +38,8 @@
  * Power of Two Choices in Randomized Load Balancing", 2001).
  *
  * An event at a worker that is not wanted (core/idle.h) is not looked at: the
- * source is disarmed there and armed at one that is, where the kernel reports
- * at once what is ready; all under `lock`.
+ * source is armed at one that is, where the kernel reports at once what is
+ * ready, and then disarmed there; all under `lock`.
  *
  * Waiting: under `lock`, look at `ready` once more, link the node.  An event
  * sets its bits first and then, under `lock`, claims the nodes that want them:

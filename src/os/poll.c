@@ -76,12 +76,14 @@ int wf_poll_add(struct wf_poll *p, int fd, uint64_t data)
 	return r;
 }
 
-void wf_poll_remove(struct wf_poll *p, int fd)
+bool wf_poll_remove(struct wf_poll *p, int fd)
 {
 	struct epoll_event unused = {0};
 
-	if (wf_call(epoll_ctl, p->fd, EPOLL_CTL_DEL, fd, &unused) == 0)
-		atom_sub_rlx(&p->added, 1);
+	if (wf_call(epoll_ctl, p->fd, EPOLL_CTL_DEL, fd, &unused) < 0)
+		return false;
+	atom_sub_rlx(&p->added, 1);
+	return true;
 }
 
 int wf_poll_try(struct wf_poll *p, struct epoll_event *events, int max)

@@ -3,7 +3,7 @@
  * poll.h - asking the kernel which descriptors are ready; the seam through
  * which another backend than epoll would come.
  *
- * Each descriptor is added once, edge-triggered, for everything.  Whoever has
+ * Each descriptor is in one at a time, edge-triggered, for everything.  Who has
  * the struct may wait on it, several threads at a time: an event goes to one
  * of them.  The wake descriptor is level-triggered and drained only by the
  * owner, so that a helper cannot swallow a wake that is not its own.
@@ -41,7 +41,8 @@ void wf_poll_close(struct wf_poll *p);
 
 /* Errors: -EPERM the descriptor is always ready (a file); -ENOSPC; -ENOMEM. */
 int wf_poll_add(struct wf_poll *p, int fd, uint64_t data);
-void wf_poll_remove(struct wf_poll *p, int fd);
+/* False: it was not there. */
+bool wf_poll_remove(struct wf_poll *p, int fd);
 
 /*
  * Store up to `max` events and return how many; wait for the first one until
