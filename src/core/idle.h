@@ -22,7 +22,8 @@
  *                             back and begin anew
  *      call, by another       asleep DOZING to CALLED by CAS; write.  For one
  *                             particular worker, which need not search
- *      search, a worker       searching + 1, if at most max(1, half) search
+ *      search, a worker       searching + 1, if at most max(1, half) of those
+ *                             that are wanted search
  *      found                  searching - 1; if it was the last searcher and
  *                             there is more, wake another
  *
@@ -31,10 +32,11 @@
  * either found work, and then looks whether there is more, or goes to sleep,
  * and then looks at everything after it has left.  A rouser that finds nobody
  * has made others believe in a searcher that there is not, so it tries again
- * until it has found one, or sees one, or sees everybody awake.  A sleeper
- * counts itself before it clears its flag, so whoever sees too few awake sees a
- * flag; one that has been called counts too, or a sleeper that publishes what
- * its own events have woken would look for itself in vain, for ever.
+ * until it has found one, or sees one, or sees as many awake as are wanted.  A
+ * sleeper counts itself before it clears its flag, so whoever sees too few
+ * awake sees a flag; one that has been called counts too, or a sleeper that
+ * publishes what its own events have woken would look for itself in vain, for
+ * ever.
  *
  * The thread that looks after the workers (run/sentinel.h) has nothing to do
  * while all of them sleep, and is woken by the first that rises:
@@ -45,10 +47,12 @@
  *                in 0 and wake it
  *
  * How many workers are `wanted` may change at any time (run/crowd.h); the first
- * so many are.  The others are not woken for work, search for none, and pass
- * their descriptors on (io/source.h), but what comes to them they do: whoever
- * is awake, wanted or not, looks at everything after it has left, except at
- * rings, which no owner leaves full.  So it is enough that anybody is awake.
+ * so many are.  The others are woken for work only where a wanted one was not
+ * found in time, search for none, and pass their descriptors on (io/source.h),
+ * but what comes to them they do: whoever is awake, wanted or not, looks at
+ * everything after it has left, except at rings, which no owner leaves full.
+ * So it is enough that anybody is awake; if a fiber holds that one, the
+ * sentinel wants all again.  Whoever wants more notifies.
  *
  * What an owner has in its own part of the run queue is not published: it
  * looks at this word on each push and each take, without a fence, and shares

@@ -4,7 +4,7 @@
  *
  * It is never destroyed while the runtime lives.  The thread that carries it
  * may change, see carrier.h; "owner" is that thread, between enter and leave.
- * Idle ones serve what others may serve: rings, timers, epolls.
+ * Idle ones that are wanted serve what others may serve: rings, timers, epolls.
  */
 #ifndef WF_WORKER_H
 #define WF_WORKER_H

@@ -92,7 +92,7 @@ static void measure(struct wf_crowd *c, const struct wf_crowd_view *v)
 
 void wf_crowd_held(struct wf_crowd *c, weft_time now)
 {
-	if (c->wanted == c->all)
+	if (c->all == 1)
 		return;
 	c->wanted = c->all;
 	c->crowded = 0;

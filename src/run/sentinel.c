@@ -26,7 +26,7 @@
 #define TICK_ONE  WEFT_MSEC(6)
 #define LAZY      WEFT_MSEC(2)
 #define LAZY_ONE  WEFT_MSEC(8)
-#define LAZY_MOST WEFT_MSEC(64)
+#define LAZY_MOST WEFT_MSEC(32)
 #define PATIENCE  WEFT_MSEC(5)
 #define LONG_TURN WEFT_USEC(50) /* stealing a fiber costs less */
 #define QUIET     32            /* looks that found nobody awake, then rest */
@@ -137,9 +137,11 @@ static void take_if_held(struct wf_worker *w, struct sight *s, bool idle,
 	if (!computes &&
 	    !((wanted || now - s->since >= PATIENCE) && blocks(s, tid, now)))
 		return;
+	wf_crowd_held(&crowd, now);
+	if (wf_watch_lost() >= limit)
+		return;
 	wf_trace_stuck(c, s->since, computes);
 	wf_watch_take(w, computes);
-	wf_crowd_held(&crowd, now);
 }
 
 /* Whether its fibers run for long, on the average since its last pass. */
@@ -152,6 +154,7 @@ static bool slow(const struct sight *s, weft_time now)
 static void offer(struct wf_worker *w, weft_time now)
 {
 	if (runq_offers(&w->runq) || wf_poll_ready(&w->poll) ||
+	    !inject_empty(&wf_runtime.inject) ||
 	    (wheel_used(&w->timers) && wf_wheel_next(&w->timers) <= now))
 		wf_sched_notify();
 }
@@ -172,8 +175,7 @@ static void look_at(struct wf_worker *w, struct sight *s, bool idle,
 		return;
 	if (idle)
 		offer(w, now);
-	if (wf_watch_lost() < limit)
-		take_if_held(w, s, idle, now);
+	take_if_held(w, s, idle, now);
 }
 
 /* --- all of them --- */
@@ -230,12 +232,17 @@ static bool at_rest(uint64_t word)
 static void want_more_or_fewer(void)
 {
 	struct wf_crowd_view view;
+	uint32_t before;
 
 	if (!yields)
 		return;
 	if (wf_census_take(wf_clock_now(), &view))
 		wf_crowd_turn(&crowd, &view);
+	before = atom_load_rlx(&wf_runtime.idle.wanted);
 	atom_store_rlx(&wf_runtime.idle.wanted, crowd.wanted);
+	/* Who published meanwhile has relied on fewer. */
+	if (crowd.wanted > before)
+		wf_sched_notify();
 }
 
 static void tick(void)

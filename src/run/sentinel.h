@@ -4,7 +4,8 @@
  *
  * A fiber that computes, or sits in a system call, keeps its worker to itself,
  * and what waits behind it waits on.  Nothing is done about that from a signal
- * handler; a thread of its own looks at the workers every few milliseconds:
+ * handler; a thread of its own looks at the workers every few milliseconds, or
+ * at a single worker that it always finds asleep every 32:
  *
  *      sees                                    does
  *      a worker in the same fiber as last      wakes a sleeper, who serves
@@ -29,7 +30,8 @@
  * "The same fiber": neither the worker's turns nor the time of its last pass
  * has changed.
  *
- * It also has fewer workers at it where that does more (crowd.h).
+ * It also has fewer workers at it where that does more (crowd.h).  "Asleep"
+ * above is one of those that are wanted.
  *
  * It rests while every worker sleeps (idle.h), so an idle process has no
  * thread with a timeout.

@@ -76,8 +76,8 @@ static bool passed_on(struct wf_worker *w, struct wf_poll *p, uint64_t data)
 	return wf_source_move(data, p, &to->poll);
 }
 
-static void handle_event(struct wf_carrier *here, struct wf_poll *p,
-			 const struct epoll_event *e, struct wf_wakes *wakes)
+static void serve_event(struct wf_carrier *here, struct wf_poll *p,
+			const struct epoll_event *e, struct wf_wakes *wakes)
 {
 	struct wf_worker *w = here->worker;
 	struct wf_worker *owner = container_of(p, struct wf_worker, poll);
@@ -105,7 +105,7 @@ static void dispatch_events(struct wf_carrier *here, struct wf_poll *p,
 	fetch(events, n, wf_source_prefetch);
 	fetch(events, n, wf_source_prefetch_waiter);
 	for (int i = 0; i < n; i++)
-		handle_event(here, p, &events[i], &wakes);
+		serve_event(here, p, &events[i], &wakes);
 	wf_wakes_fire(&wakes, here);
 }
 
