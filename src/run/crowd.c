@@ -7,7 +7,8 @@
 #define LEAST       10000 /* done in a second, for anything to be tried */
 #define CROWDED     2     /* windows in a row */
 #define MEASURED    3     /* windows */
-#define FIRST_PAUSE WEFT_SEC(2)
+#define FEWER_AGAIN WEFT_MSEC(250) /* at first: it may have been a bad moment */
+#define ALL_AGAIN   WEFT_SEC(2)
 #define LAST_PAUSE  WEFT_SEC(32)
 /* Fewer may do a little less; all must do clearly more. */
 #define AS_MUCH 0.97
@@ -17,8 +18,8 @@ void wf_crowd_begin(struct wf_crowd *c, uint32_t workers)
 {
 	*c = (struct wf_crowd){.all = workers,
 			       .wanted = workers,
-			       .fewer_pause = FIRST_PAUSE,
-			       .all_pause = FIRST_PAUSE};
+			       .fewer_pause = FEWER_AGAIN,
+			       .all_pause = ALL_AGAIN};
 }
 
 static double rate_of(const struct wf_crowd_view *v)
@@ -54,8 +55,8 @@ static void put_off(weft_time *at, weft_time *pause, weft_time now)
 static void judge_fewer(struct wf_crowd *c, double rate, weft_time now)
 {
 	if (rate >= AS_MUCH * c->rate) {
-		c->fewer_pause = FIRST_PAUSE;
-		c->all_pause = FIRST_PAUSE;
+		c->fewer_pause = FEWER_AGAIN;
+		c->all_pause = ALL_AGAIN;
 		put_off(&c->all_at, &c->all_pause, now);
 	} else {
 		c->wanted = c->before;
@@ -66,7 +67,7 @@ static void judge_fewer(struct wf_crowd *c, double rate, weft_time now)
 static void judge_all(struct wf_crowd *c, double rate, weft_time now)
 {
 	if (rate >= MORE * c->rate) {
-		c->fewer_pause = FIRST_PAUSE;
+		c->fewer_pause = FEWER_AGAIN;
 		put_off(&c->fewer_at, &c->fewer_pause, now);
 	} else {
 		c->wanted = c->before;
