@@ -21,11 +21,12 @@
 #define ASKED 1u
 #define OVER  2u
 
+/* What is asked for already has its answer for when nobody gives one. */
 struct question {
-	const pid_t *tids;
-	uint32_t count;
-	enum wf_state *state; /* of the first; or else */
-	weft_time *delays;    /* of all */
+	pid_t tid;
+	enum wf_state *state; /* of `tid`; or NULL */
+	struct wf_delay *delays;
+	uint32_t count; /* of delays */
 };
 
 static struct {
@@ -91,10 +92,9 @@ static weft_time read_delay(pid_t tid)
 static void answer(const struct question *q)
 {
 	if (q->state)
-		*q->state = read_state(q->tids[0]);
-	else
-		for (uint32_t i = 0; i < q->count; i++)
-			q->delays[i] = read_delay(q->tids[i]);
+		*q->state = read_state(q->tid);
+	for (uint32_t i = 0; i < q->count; i++)
+		q->delays[i].time = read_delay(q->delays[i].tid);
 }
 
 static uint32_t await_question(void)
@@ -149,7 +149,6 @@ static bool begin(void)
 	return reader.there;
 }
 
-/* What it gives is there already, for when nobody answers. */
 static void ask(struct question q)
 {
 	if (!begin())
@@ -165,15 +164,15 @@ enum wf_state wf_state(pid_t tid)
 {
 	enum wf_state state = WF_UNKNOWN;
 
-	ask((struct question){.tids = &tid, .state = &state});
+	ask((struct question){.tid = tid, .state = &state});
 	return state;
 }
 
-void wf_state_delays(const pid_t *tids, weft_time *delays, uint32_t count)
+void wf_state_delays(struct wf_delay *delays, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		delays[i] = -1;
-	ask((struct question){.tids = tids, .count = count, .delays = delays});
+		delays[i].time = -1;
+	ask((struct question){.delays = delays, .count = count});
 }
 
 void wf_state_end(void)

@@ -34,11 +34,14 @@ enum wf_state {
 
 enum wf_state wf_state(pid_t tid);
 
-/*
- * For each of `count` threads, how long it has had no CPU so far although it
- * would have run; negative if that cannot be known.
- */
-void wf_state_delays(const pid_t *tids, weft_time *delays, uint32_t count);
+/* How long a thread has had no CPU so far although it would have run. */
+struct wf_delay {
+	pid_t tid;
+	weft_time time; /* negative: that cannot be known */
+};
+
+/* Fill in the times of `count` threads. */
+void wf_state_delays(struct wf_delay *delays, uint32_t count);
 
 /* End the thread, if there is one. */
 void wf_state_end(void);

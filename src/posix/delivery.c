@@ -396,6 +396,16 @@ void wf_signals_set(struct wf_identity *me, uint64_t mask)
 	wf_signals_take(me);
 }
 
+void wf_signals_return(const struct wf_identity *me, ucontext_t *context)
+{
+	if (identity_self()) {
+		context->uc_stack = me->fiber->carrier->altstack;
+		return;
+	}
+	context->uc_stack = me->altstack;
+	memcpy(&context->uc_sigmask, &me->mask, sizeof me->mask);
+}
+
 static bool changed(int how, uint64_t set, uint64_t *mask)
 {
 	switch (how) {

@@ -23,6 +23,7 @@
 #define WF_POSIX_DELIVERY_H
 
 #include <string.h>
+#include <ucontext.h>
 
 #include "posix/identity.h"
 
@@ -120,6 +121,12 @@ uint64_t wf_signals_exchange(struct wf_identity *me, uint64_t mask);
 
 /* Have this mask from now on, and take what it lets through. */
 void wf_signals_set(struct wf_identity *me, uint64_t mask);
+
+/*
+ * A handler that the kernel has called in the midst of the fiber returns: to
+ * what is true of its thread by now, which may be another, or its own.
+ */
+void wf_signals_return(const struct wf_identity *me, ucontext_t *context);
 
 /* Called by a fiber that has this mask from now on. */
 extern void (*wf_signals_masked)(uint64_t mask);

@@ -76,33 +76,13 @@ static void die(int signal)
 /* On a stack for handlers no other handler may run, which might wait. */
 static void restore_mask(struct wf_identity *me, uint64_t mask)
 {
-	size_t at =
-		(uintptr_t)__builtin_frame_address(0) - (uintptr_t)me->stack;
-
-	if (at < me->stack_size) {
+	if (identity_stack_has(me, __builtin_frame_address(0))) {
 		wf_signals_set(me, mask);
 		return;
 	}
 	wf_signals_exchange(me, mask);
 	if (signals_due(me))
 		weft_cancel(me->fiber);
-}
-
-/*
- * The kernel gives back what there was where the handler began: not here, if
- * the fiber has moved since, or has become a thread of the kernel's.
- */
-static void return_here(struct wf_identity *me, ucontext_t *u, uint64_t mask)
-{
-	if (identity_self())
-		restore_mask(me, mask);
-	if (identity_self()) {
-		u->uc_stack = me->fiber->carrier->altstack;
-		return;
-	}
-	u->uc_stack = me->altstack;
-	me->mask = mask;
-	memcpy(&u->uc_sigmask, &mask, sizeof mask);
 }
 
 static void handle(struct wf_identity *me, int signal, siginfo_t *info,
@@ -119,7 +99,11 @@ static void handle(struct wf_identity *me, int signal, siginfo_t *info,
 	IDENTITY_CALLS_PROGRAM(me);
 	handler(signal, info, context);
 	me->program = program;
-	return_here(me, context, old);
+	if (identity_self())
+		restore_mask(me, old);
+	if (!identity_self())
+		me->mask = old; /* a thread of the kernel's, maybe only now */
+	wf_signals_return(me, context);
 }
 
 /*

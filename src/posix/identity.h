@@ -107,6 +107,13 @@ static inline struct wf_identity *identity_of(struct weft_fiber *f)
 	return container_of(f->life, struct wf_identity, life);
 }
 
+/* Whether that is in the fiber's stack; its handlers may have another one. */
+static inline bool identity_stack_has(const struct wf_identity *id,
+				      const void *at)
+{
+	return (uintptr_t)at - (uintptr_t)id->stack < id->stack_size;
+}
+
 /*
  * Have the kernel thread use its own stack for handlers again, which a handler
  * may not have come back to do.  On the other one it cannot be done yet.

@@ -167,21 +167,14 @@ void wf_knock_answer(ucontext_t *context)
 	if (!me || !signals_due(me))
 		return;
 	/* A small one, maybe: once is enough. */
-	if ((uintptr_t)context - (uintptr_t)me->stack >= me->stack_size &&
-	    !me->altstack.ss_sp)
+	if (!identity_stack_has(me, context) && !me->altstack.ss_sp)
 		atom_store_rlx(&me->elsewhere, true);
 	if (!interrupts_program(me, context))
 		return;
 	/* The thread may do something else before this comes back. */
 	wf_call(rt_sigprocmask, SIG_UNBLOCK, &own, NULL, sizeof own);
 	wf_interrupted_by_signal();
-	if (identity_self()) {
-		context->uc_stack = me->fiber->carrier->altstack;
-	} else {
-		/* It has become a thread of the kernel's. */
-		context->uc_stack = me->altstack;
-		memcpy(&context->uc_sigmask, &me->mask, sizeof me->mask);
-	}
+	wf_signals_return(me, context);
 	errno = error;
 }
 

@@ -12,11 +12,10 @@
 #include "os/state.h"
 
 static struct {
-	weft_time since; /* the window's beginning */
-	uint64_t done;   /* by then */
-	uint32_t known;  /* workers, the first ones; 0: not asked then */
-	pid_t *tids, *tids_then;
-	weft_time *delays, *delays_then;
+	weft_time since;             /* the window's beginning */
+	uint64_t done;               /* by then */
+	struct wf_delay *now, *then; /* of the workers' threads */
+	uint32_t known;              /* of `then`, the first ones */
 } census;
 
 static uint64_t count_parks(void)
@@ -35,12 +34,9 @@ int wf_census_begin(void)
 	census.since = wf_clock_now();
 	census.done = 0;
 	census.known = 0;
-	census.tids = calloc(n, sizeof *census.tids);
-	census.tids_then = calloc(n, sizeof *census.tids_then);
-	census.delays = calloc(n, sizeof *census.delays);
-	census.delays_then = calloc(n, sizeof *census.delays_then);
-	if (census.tids && census.tids_then && census.delays &&
-	    census.delays_then)
+	census.now = calloc(n, sizeof *census.now);
+	census.then = calloc(n, sizeof *census.then);
+	if (census.now && census.then)
 		return 0;
 	wf_census_end();
 	return -ENOMEM;
@@ -48,12 +44,9 @@ int wf_census_begin(void)
 
 void wf_census_end(void)
 {
-	free(census.tids);
-	free(census.tids_then);
-	free(census.delays);
-	free(census.delays_then);
-	census.tids = census.tids_then = NULL;
-	census.delays = census.delays_then = NULL;
+	free(census.now);
+	free(census.then);
+	census.now = census.then = NULL;
 }
 
 static void ask(uint32_t wanted)
@@ -63,37 +56,36 @@ static void ask(uint32_t wanted)
 		struct wf_carrier *c =
 			atom_load_acq(&wf_runtime.workers[i].carrier);
 
-		census.tids[i] = atom_load_rlx(&c->tid);
+		census.now[i].tid = atom_load_rlx(&c->tid);
 	}
-	wf_state_delays(census.tids, census.delays, wanted);
+	wf_state_delays(census.now, wanted);
 }
 
-/* Since they were asked last, by those that are still the same threads. */
+static weft_time waited_since(const struct wf_delay *then,
+			      const struct wf_delay *now)
+{
+	bool same = then->tid == now->tid && then->time >= 0;
+
+	return same && now->time > then->time ? now->time - then->time : 0;
+}
+
+/* By all that are wanted, since they were asked last. */
 static weft_time waited(uint32_t wanted)
 {
-	uint32_t n = wanted < census.known ? wanted : census.known;
+	struct wf_delay *then = census.then;
 	weft_time sum = 0;
 
-	for (uint32_t i = 0; i < n; i++)
-		if (census.tids[i] == census.tids_then[i] &&
-		    census.delays[i] > census.delays_then[i] &&
-		    census.delays_then[i] >= 0)
-			sum += census.delays[i] - census.delays_then[i];
-	return sum;
-}
-
-static void remember(uint32_t wanted)
-{
-	for (uint32_t i = 0; i < wanted; i++) {
-		census.tids_then[i] = census.tids[i];
-		census.delays_then[i] = census.delays[i];
-	}
+	ask(wanted);
+	for (uint32_t i = 0; i < wanted && i < census.known; i++)
+		sum += waited_since(&then[i], &census.now[i]);
+	census.then = census.now;
+	census.now = then;
 	census.known = wanted;
+	return sum;
 }
 
 bool wf_census_take(weft_time now, struct wf_crowd_view *view)
 {
-	uint32_t wanted = atom_load_rlx(&wf_runtime.idle.wanted);
 	uint64_t done;
 
 	if (now - census.since < WF_CROWD_WINDOW)
@@ -104,11 +96,9 @@ bool wf_census_take(weft_time now, struct wf_crowd_view *view)
 				       .done = done - census.done};
 	census.since = now;
 	census.done = done;
-	census.known = wf_crowd_busy(view) ? census.known : 0;
-	if (wf_crowd_busy(view)) {
-		ask(wanted);
-		view->waited = waited(wanted);
-		remember(wanted);
-	}
+	if (wf_crowd_busy(view))
+		view->waited = waited(atom_load_rlx(&wf_runtime.idle.wanted));
+	else
+		census.known = 0;
 	return true;
 }

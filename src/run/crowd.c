@@ -34,7 +34,7 @@ bool wf_crowd_busy(const struct wf_crowd_view *v)
 
 /* --- trying --- */
 
-static void try(struct wf_crowd *c, uint32_t wanted, double rate)
+static void begin_trial(struct wf_crowd *c, uint32_t wanted, double rate)
 {
 	c->before = c->wanted;
 	c->wanted = wanted;
@@ -127,9 +127,9 @@ static void look(struct wf_crowd *c, const struct wf_crowd_view *v)
 	c->last = rate;
 	c->crowded = crowded(c, v) ? c->crowded + 1 : 0;
 	if (c->wanted > 1 && c->crowded >= CROWDED && v->now >= c->fewer_at)
-		try(c, fewer(c, v), recent);
+		begin_trial(c, fewer(c, v), recent);
 	else if (c->wanted < c->all && v->now >= c->all_at)
-		try(c, c->all, recent);
+		begin_trial(c, c->all, recent);
 }
 
 void wf_crowd_turn(struct wf_crowd *c, const struct wf_crowd_view *v)

@@ -58,6 +58,8 @@ struct wf_crowd_view {
 	weft_time waited; /* by all that were wanted together, for CPUs */
 };
 
+/* Context of these: whoever has the struct. */
+
 void wf_crowd_begin(struct wf_crowd *c, uint32_t workers);
 
 /* Whether so much is done that it matters how many do it. */

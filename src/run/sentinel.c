@@ -42,7 +42,7 @@ struct sight {
 	weft_time cpu;           /* of its thread, then */
 	weft_time cpu_last, ran; /* at the last look; when it was less */
 	uint64_t spawned;
-	bool shares; /* it has spawned since, and so shared what is wanted */
+	bool shares; /* it has spawned since, and so shared what is there */
 };
 
 bool (*wf_sentinel_at_look)(void);
@@ -91,11 +91,11 @@ static void note(struct sight *s, struct wf_worker *w, weft_time now)
 }
 
 /* How much of a CPU the worker may use for one fiber. */
-static weft_time patience(bool wanted)
+static weft_time patience(bool urgent)
 {
 	uint32_t n = wf_watch_computing();
 
-	return wanted ? GLANCE / 2 : PATIENCE + PATIENCE * n / wf_runtime.count;
+	return urgent ? GLANCE / 2 : PATIENCE + PATIENCE * n / wf_runtime.count;
 }
 
 /* CPU time since the first look. */
@@ -128,14 +128,14 @@ static void take_if_held(struct wf_worker *w, struct sight *s, bool idle,
 {
 	struct wf_carrier *c = s->carrier;
 	pid_t tid = atom_load_rlx(&c->tid);
-	bool wanted = idle && worker_waiting(w) && !s->shares;
-	bool computes = cpu_used(s, tid, now) >= patience(wanted);
+	bool urgent = idle && worker_waiting(w) && !s->shares;
+	bool computes = cpu_used(s, tid, now) >= patience(urgent);
 
 	/* Its loop may be slow to rise; that is no fiber. */
 	if (atom_load_rlx(&c->inside))
 		return;
 	if (!computes &&
-	    !((wanted || now - s->since >= PATIENCE) && blocks(s, tid, now)))
+	    !((urgent || now - s->since >= PATIENCE) && blocks(s, tid, now)))
 		return;
 	wf_crowd_held(&crowd, now);
 	if (wf_watch_lost() >= limit)

@@ -7,8 +7,6 @@
 #include "support/thread.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include "io/source.h"
 #include "run/crowd.h"

@@ -5,7 +5,6 @@
  */
 #include "prod.h"
 
-#include <semaphore.h>
 #include <setjmp.h>
 #include <sys/mman.h>
 
@@ -159,19 +158,6 @@ static void jumps(int number)
 	siglongjmp(back, 1);
 }
 
-static void *faults_and_jumps(void *arg)
-{
-	volatile int times = 0;
-
-	for (volatile int i = 0; i < 3; i++)
-		if (sigsetjmp(back, 1) == 0)
-			*(volatile char *)NULL = 1;
-		else
-			times++;
-	see("jumped %d times", times);
-	return arg;
-}
-
 /* What Ruby does: it jumps back with the mask as the handler has left it. */
 static void unblocks(int number)
 {
@@ -181,17 +167,17 @@ static void unblocks(int number)
 	siglongjmp(back, 1);
 }
 
-static void *faults_and_unblocks(void *arg)
+static void *faults_and_jumps(void *save_mask)
 {
 	volatile int times = 0;
 
 	for (volatile int i = 0; i < 3; i++)
-		if (sigsetjmp(back, 0) == 0)
+		if (sigsetjmp(back, save_mask != NULL) == 0)
 			*(volatile char *)NULL = 1;
 		else
 			times++;
-	see("unblocked %d times", times);
-	return arg;
+	see("jumped %d times", times);
+	return NULL;
 }
 
 static void *raises(void *arg)
@@ -216,7 +202,7 @@ static void faults_again(int number)
 	*(volatile char *)NULL = 1;
 }
 
-static void *traps(void *way)
+static void *traps(void *arg)
 {
 	sigset_t mask = only(SIGTRAP);
 
@@ -227,41 +213,53 @@ static void *traps(void *way)
 #else
 	__asm__ volatile("brk #0");
 #endif
-	return way;
+	return arg;
 }
 
-static void *dies(void *way)
+static void *faults(void *arg)
+{
+	*(volatile char *)NULL = 1;
+	return arg;
+}
+
+static void *faults_while_blocked(void *arg)
 {
 	sigset_t mask = only(SIGSEGV);
 
-	if ((intptr_t)way == 0)
-		handle(SIGSEGV, faults_again, 0);
-	else
-		handle(SIGSEGV, nothing, 0);
-	if ((intptr_t)way == 1)
-		MUST(pthread_sigmask(SIG_BLOCK, &mask, NULL));
-	if ((intptr_t)way == 2)
-		MUST(signal(SIGSEGV, SIG_DFL) != nothing);
-	*(volatile char *)NULL = 1;
-	return NULL;
+	MUST(pthread_sigmask(SIG_BLOCK, &mask, NULL));
+	return faults(arg);
+}
+
+static void a_handler_faults(void)
+{
+	handle(SIGSEGV, faults_again, 0);
+	join(start(faults, NULL));
+}
+
+static void one_that_is_blocked(void)
+{
+	handle(SIGSEGV, nothing, 0);
+	join(start(faults_while_blocked, NULL));
+}
+
+static void one_by_default(void)
+{
+	handle(SIGSEGV, nothing, 0);
+	EXPECT(signal(SIGSEGV, SIG_DFL) == nothing);
+	join(start(faults, NULL));
+}
+
+static void a_trap_that_is_blocked(void)
+{
+	join(start(traps, NULL));
 }
 
 static void deaths(void)
 {
-	for (intptr_t way = 0; way < 4; way++) {
-		int status;
-		pid_t child = fork();
-
-		MUST_ERRNO(child);
-		if (child == 0) {
-			join(start(way == 3 ? traps : dies, (void *)way));
-			_exit(0);
-		}
-		MUST_ERRNO(waitpid(child, &status, 0));
-		see("%d: %s", (int)way,
-		    WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status))
-					: "exited");
-	}
+	in_child("a handler faults", a_handler_faults);
+	in_child("one that is blocked", one_that_is_blocked);
+	in_child("one by default", one_by_default);
+	in_child("a trap that is blocked", a_trap_that_is_blocked);
 }
 
 static void *has_a_stack(void *arg)
@@ -285,15 +283,15 @@ int main(void)
 	actions(SIGFPE);
 	actions(SIGUSR2);
 	handle(SIGSEGV, jumps, 0);
-	join(start(faults_and_jumps, NULL));
+	join(start(faults_and_jumps, "with the mask"));
 	handle(SIGSEGV, unblocks, 0);
-	join(start(faults_and_unblocks, NULL));
+	join(start(faults_and_jumps, NULL));
 	handle(SIGSEGV, count_signal, 0);
 	handle(SIGBUS, count_signal, SA_ONSTACK);
 	join(start(raises, NULL));
 	deaths();
 	join(start(has_a_stack, NULL));
 	handle(SIGSEGV, jumps, SA_ONSTACK);
-	join(start(faults_and_jumps, NULL));
+	join(start(faults_and_jumps, "with the mask"));
 	return 0;
 }

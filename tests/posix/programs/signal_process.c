@@ -295,23 +295,18 @@ static void *dies(void *arg)
 		pause();
 }
 
+static intptr_t way;
+
+static void a_thread_dies(void)
+{
+	join(start(dies, (void *)way));
+}
+
 /* The default is for the whole process, whichever thread it hits. */
 static void whole_process(void)
 {
-	for (intptr_t way = 0; way < 6; way++) {
-		int status;
-		pid_t child = fork();
-
-		MUST_ERRNO(child);
-		if (child == 0) {
-			join(start(dies, (void *)way));
-			_exit(0);
-		}
-		MUST_ERRNO(waitpid(child, &status, 0));
-		see("%d: %s", (int)way,
-		    WIFSIGNALED(status) ? sigabbrev_np(WTERMSIG(status))
-					: "exited");
-	}
+	for (way = 0; way < 6; way++)
+		in_child("the process", a_thread_dies);
 }
 
 static void *waits_for_the_end(void *arg)
