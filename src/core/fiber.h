@@ -109,13 +109,13 @@ void wf_fiber_forget(void);
 /* Call visit() with each handle there is, free ones too. */
 void wf_fiber_each(void (*visit)(struct weft_fiber *f, void *arg), void *arg);
 
-/* Fetch so many cache lines of its stack, by one of wf_prefetch(). */
-static inline void fiber_prefetch(const struct weft_fiber *f, unsigned lines,
-				  void (*fetch)(const void *))
+/* Fetch some cache lines of its stack, by one of wf_prefetch(). */
+static inline void fiber_prefetch(const struct weft_fiber *f, unsigned from,
+				  unsigned to, void (*fetch)(const void *))
 {
 	uintptr_t sp = (uintptr_t)f->ctx.sp;
 
-	for (uintptr_t line = 0; line < lines; line++)
+	for (uintptr_t line = from; line < to; line++)
 		fetch((void *)(sp + line * WF_CACHE_LINE));
 }
 

@@ -51,6 +51,10 @@
 #define WF_RUNQ_CAP 256 /* a power of two */
 #endif
 
+/* Cache lines of the stack through which a fiber comes back from either. */
+#define WF_LINES_YIELD 4
+#define WF_LINES_WAIT  10
+
 struct wf_runq {
 	_Atomic(struct weft_fiber *) next; /* owner writes */
 	struct wf_list fresh;              /* owner: the newest at the tail */
@@ -113,7 +117,20 @@ static inline void runq_prefetch(struct wf_runq *q)
 		return;
 	if (head->next)
 		wf_prefetch(fiber_of(head->next));
-	fiber_prefetch(fiber_of(head), 4, wf_prefetch);
+	fiber_prefetch(fiber_of(head), 0, WF_LINES_YIELD, wf_prefetch);
+}
+
+/*
+ * And what that fiber needs then if it has waited: who waits is most often
+ * among others who do.
+ */
+static inline void runq_prefetch_rest(struct wf_runq *q)
+{
+	struct wf_link *head = q->woken.head;
+
+	if (head)
+		fiber_prefetch(fiber_of(head), WF_LINES_YIELD, WF_LINES_WAIT,
+			       wf_prefetch);
 }
 
 /* NULL if there is none. */

@@ -244,6 +244,8 @@ void wf_sched_leave(struct weft_fiber *self, wf_departure then)
 
 	if (unlikely(self->checked))
 		wf_life_check(self);
+	if (likely(w))
+		runq_prefetch_rest(&w->runq);
 	if (next)
 		make_ready(next, c);
 	else

@@ -78,6 +78,6 @@ void wf_unpark_here(struct weft_fiber *f, struct wf_carrier *here)
 {
 	if (!park_permit(f))
 		return;
-	fiber_prefetch(f, FRAME_LINES, wf_prefetch_far);
+	fiber_prefetch(f, 0, FRAME_LINES, wf_prefetch_far);
 	wf_sched_queue_here(f, here);
 }
