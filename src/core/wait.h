@@ -33,8 +33,11 @@
  * claim is a plain store:
  *
  *      claim, under the lock     -> CLAIMED; unlink the node
+ *      end, after unlocking      -> FIRED, by whoever has unlinked the node
+ *                                [wait-fired]; unpark: where one is woken, and
+ *                                nothing has to be collected
  *      give up, under the lock   if it is linked, unlink it; else it has been
- *                                claimed: wait until FIRED
+ *                                claimed, or is about to end: wait until FIRED
  *
  * A waiter that was fired by node i still has its other nodes linked, and
  * unlinks them before its frame goes; notifiers skip them meanwhile.
@@ -141,6 +144,19 @@ static inline bool wait_claim(struct wf_node *node, struct wf_wakes *l)
 	l->last = &w->next;
 	l->count++;
 	return true;
+}
+
+/*
+ * End a wait that is alone, and whose node the caller has unlinked.
+ * Context: the lock of the node's object is not held.
+ */
+static inline void wait_end(struct wf_wait *w)
+{
+	struct weft_fiber *waiter = w->waiter;
+
+	/* release [wait-fired] */
+	atom_store_rel(&w->word, WF_FIRED);
+	wf_unpark(waiter);
 }
 
 /* Fire what has been collected.  `here` as in wf_unpark_here(), or NULL. */

@@ -129,34 +129,39 @@ static bool give_up(struct wf_batch *b, struct seat *s)
 	return linked;
 }
 
-/* 0, or -EAGAIN: we are in the queue. */
-static int join(struct wf_batch *b, struct seat *s)
-{
-	uint64_t w = lock(b, atom_load_rlx(&b->word));
-	int r = -EAGAIN;
-
-	if (w & CLOSED) {
-		r = -EPIPE;
-	} else if (batch_free(w) >= s->want) {
-		w -= s->want * ONE;
-		r = 0;
-	} else {
-		grant(s, batch_free(w));
-		list_push(&b->queue, &s->node.link);
-		w = (w & FLAGS) | WAITERS;
-	}
-	unlock(b, w);
-	return r;
-}
-
 static void seat_begin(struct seat *s, struct wf_batch *b,
-		       struct weft_fiber *me, uint64_t n, const char *what)
+		       struct weft_fiber *me, uint64_t want, uint64_t held,
+		       const char *what)
 {
 	wait_begin(&s->wait, me, what, (uintptr_t)b);
 	s->wait.alone = true;
 	s->node = (struct wf_node){.wait = &s->wait};
-	s->want = n;
-	s->held = 0;
+	s->want = want;
+	s->held = held;
+}
+
+/*
+ * 0, or -EAGAIN: we are in the queue.  The seat is filled in under the lock, as
+ * a locked instruction waits for all that was stored before.
+ */
+static int join(struct wf_batch *b, struct seat *s, struct weft_fiber *me,
+		uint64_t n, const char *what)
+{
+	uint64_t w = lock(b, atom_load_rlx(&b->word)), part = batch_free(w);
+	int r = 0;
+
+	if (w & CLOSED) {
+		r = -EPIPE;
+	} else if (part >= n) {
+		w -= n * ONE;
+	} else {
+		seat_begin(s, b, me, n - part, part, what);
+		list_push(&b->queue, &s->node.link);
+		w = (w & FLAGS) | WAITERS;
+		r = -EAGAIN;
+	}
+	unlock(b, w);
+	return r;
 }
 
 static int wait_for(struct wf_batch *b, struct weft_fiber *me, uint64_t n,
@@ -165,8 +170,7 @@ static int wait_for(struct wf_batch *b, struct weft_fiber *me, uint64_t n,
 	struct seat s;
 	int r;
 
-	seat_begin(&s, b, me, n, what);
-	r = join(b, &s);
+	r = join(b, &s, me, n, what);
 	if (r != -EAGAIN)
 		return r;
 	if (!shielded)
@@ -215,13 +219,13 @@ int wf_batch_acquire(struct wf_batch *b, uint64_t n, weft_time deadline,
 
 /* --- give --- */
 
-static void give_slowly(struct wf_batch *b, uint64_t w, uint64_t n)
+/* The lock is held at first: it goes on from there. */
+static WF_NOINLINE void give_locked(struct wf_batch *b, uint64_t w, uint64_t n)
 {
 	struct wf_wakes wakes;
 
 	wakes_begin(&wakes);
-	do {
-		w = lock(b, w);
+	for (;;) {
 		n = hand_out(b, n, &wakes);
 		if (list_empty(&b->queue)) {
 			w = (w & ~WAITERS) + n * ONE;
@@ -229,7 +233,29 @@ static void give_slowly(struct wf_batch *b, uint64_t w, uint64_t n)
 		}
 		unlock(b, w);
 		wf_wakes_fire(&wakes, NULL);
-	} while (n);
+		if (!n)
+			return;
+		w = lock(b, w);
+	}
+}
+
+/* Most often it is what the first wants. */
+static void give_slowly(struct wf_batch *b, uint64_t w, uint64_t n)
+{
+	struct seat *first;
+
+	w = lock(b, w);
+	first = b->queue.head ? seat_of(b->queue.head) : NULL;
+	if (unlikely(!first || first->want != n)) {
+		give_locked(b, w, n);
+		return;
+	}
+	list_pop(&b->queue);
+	first->result = 0;
+	if (list_empty(&b->queue))
+		w &= ~WAITERS;
+	unlock(b, w);
+	wait_end(&first->wait);
 }
 
 int wf_batch_give(struct wf_batch *b, uint64_t n)

@@ -18,7 +18,8 @@
  *      hand out  set LOCK; the first gets permits until   [batch-locked]
  *                it has enough, then it is claimed, and
  *                so on; what is left is free when nobody
- *                waits
+ *                waits.  If the first wants just that, it
+ *                is taken out and ended after unlocking
  *      give up   set LOCK; leave; hand out what we held   [batch-locked]
  *      close     set LOCK; CLOSED; claim all              [batch-locked]
  *
