@@ -25,8 +25,8 @@
 struct question {
 	pid_t tid;
 	enum wf_state *state; /* of `tid`; or NULL */
-	struct wf_delay *delays;
-	uint32_t count; /* of delays */
+	struct wf_share *shares;
+	uint32_t count; /* of shares */
 };
 
 static struct {
@@ -78,15 +78,18 @@ static enum wf_state read_state(pid_t tid)
 }
 
 /* "ran waited slices", the times in nanoseconds. */
-static weft_time read_delay(pid_t tid)
+static void read_share(struct wf_share *share)
 {
-	char stat[96], *waited, *end;
-	long long delay;
+	char stat[96], *ran, *waited;
+	weft_time times[2];
 
-	read_text(tid, "schedstat", stat, sizeof stat);
-	strtoll(stat, &waited, 10);
-	delay = strtoll(waited, &end, 10);
-	return end != waited ? delay : -1;
+	read_text(share->tid, "schedstat", stat, sizeof stat);
+	times[0] = strtoll(stat, &ran, 10);
+	times[1] = strtoll(ran, &waited, 10);
+	if (waited == ran)
+		return;
+	share->ran = times[0];
+	share->waited = times[1];
 }
 
 static void answer(const struct question *q)
@@ -94,7 +97,7 @@ static void answer(const struct question *q)
 	if (q->state)
 		*q->state = read_state(q->tid);
 	for (uint32_t i = 0; i < q->count; i++)
-		q->delays[i].time = read_delay(q->delays[i].tid);
+		read_share(&q->shares[i]);
 }
 
 static uint32_t await_question(void)
@@ -168,11 +171,11 @@ enum wf_state wf_state(pid_t tid)
 	return state;
 }
 
-void wf_state_delays(struct wf_delay *delays, uint32_t count)
+void wf_state_shares(struct wf_share *shares, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		delays[i].time = -1;
-	ask((struct question){.delays = delays, .count = count});
+		shares[i].ran = shares[i].waited = -1;
+	ask((struct question){.shares = shares, .count = count});
 }
 
 void wf_state_end(void)

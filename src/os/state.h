@@ -34,14 +34,14 @@ enum wf_state {
 
 enum wf_state wf_state(pid_t tid);
 
-/* How long a thread has had no CPU so far although it would have run. */
-struct wf_delay {
+/* How long a thread has run so far, and has had no CPU although it would. */
+struct wf_share {
 	pid_t tid;
-	weft_time time; /* negative: that cannot be known */
+	weft_time ran, waited; /* negative: that cannot be known */
 };
 
 /* Fill in the times of `count` threads. */
-void wf_state_delays(struct wf_delay *delays, uint32_t count);
+void wf_state_shares(struct wf_share *shares, uint32_t count);
 
 /* End the thread, if there is one. */
 void wf_state_end(void);

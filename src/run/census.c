@@ -14,7 +14,7 @@
 static struct {
 	weft_time since;             /* the window's beginning */
 	uint64_t done;               /* by then */
-	struct wf_delay *now, *then; /* of the workers' threads */
+	struct wf_share *now, *then; /* of the workers' threads */
 	uint32_t known;              /* of `then`, the first ones */
 } census;
 
@@ -58,30 +58,35 @@ static void ask(uint32_t wanted)
 
 		census.now[i].tid = atom_load_rlx(&c->tid);
 	}
-	wf_state_delays(census.now, wanted);
+	wf_state_shares(census.now, wanted);
 }
 
-static weft_time waited_since(const struct wf_delay *then,
-			      const struct wf_delay *now)
+static weft_time since(weft_time then, weft_time now)
 {
-	bool same = then->tid == now->tid && then->time >= 0;
-
-	return same && now->time > then->time ? now->time - then->time : 0;
+	return now > then ? now - then : 0;
 }
 
-/* By all that are wanted, since they were asked last. */
-static weft_time waited(uint32_t wanted)
+/* By one of those that are wanted, unless it was another thread before. */
+static void add(struct wf_crowd_view *v, const struct wf_share *then,
+		const struct wf_share *now)
 {
-	struct wf_delay *then = census.then;
-	weft_time sum = 0;
+	if (then->tid != now->tid || then->ran < 0 || now->ran < 0)
+		return;
+	v->ran += since(then->ran, now->ran);
+	v->waited += since(then->waited, now->waited);
+	v->known++;
+}
+
+static void view_shares(struct wf_crowd_view *v, uint32_t wanted)
+{
+	struct wf_share *then = census.then;
 
 	ask(wanted);
 	for (uint32_t i = 0; i < wanted && i < census.known; i++)
-		sum += waited_since(&then[i], &census.now[i]);
+		add(v, &then[i], &census.now[i]);
 	census.then = census.now;
 	census.now = then;
 	census.known = wanted;
-	return sum;
 }
 
 bool wf_census_take(weft_time now, struct wf_crowd_view *view)
@@ -97,7 +102,7 @@ bool wf_census_take(weft_time now, struct wf_crowd_view *view)
 	census.since = now;
 	census.done = done;
 	if (wf_crowd_busy(view))
-		view->waited = waited(atom_load_rlx(&wf_runtime.idle.wanted));
+		view_shares(view, atom_load_rlx(&wf_runtime.idle.wanted));
 	else
 		census.known = 0;
 	return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * census.h - what the workers have done in a window, and how long they have
- * waited for a CPU.
+ * census.h - what the workers have done in a window, and how long they have had
+ * a CPU and have waited for one.
  *
  * Done is what fibers have waited for: a server's fiber waits once a request.
  */

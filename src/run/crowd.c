@@ -6,6 +6,7 @@
 
 #define LEAST       10000 /* done in a second, for anything to be tried */
 #define CROWDED     2     /* windows in a row */
+#define FULL        8     /* the same */
 #define MEASURED    3     /* windows */
 #define FEWER_AGAIN WEFT_MSEC(250) /* at first: it may have been a bad moment */
 #define ALL_AGAIN   WEFT_SEC(2)
@@ -42,6 +43,7 @@ static void begin_trial(struct wf_crowd *c, uint32_t wanted, double rate)
 	c->sum = 0;
 	c->measured = 0;
 	c->crowded = 0;
+	c->full = 0;
 	c->state = WF_SETTLING;
 }
 
@@ -52,12 +54,18 @@ static void put_off(weft_time *at, weft_time *pause, weft_time now)
 		*pause *= 2;
 }
 
+static void put_off_all(struct wf_crowd *c, weft_time now)
+{
+	put_off(&c->all_at, &c->all_pause, now);
+	c->all_by = now + LAST_PAUSE;
+}
+
 static void judge_fewer(struct wf_crowd *c, double rate, weft_time now)
 {
 	if (rate >= AS_MUCH * c->rate) {
 		c->fewer_pause = FEWER_AGAIN;
 		c->all_pause = ALL_AGAIN;
-		put_off(&c->all_at, &c->all_pause, now);
+		put_off_all(c, now);
 	} else {
 		c->wanted = c->before;
 		put_off(&c->fewer_at, &c->fewer_pause, now);
@@ -71,7 +79,7 @@ static void judge_all(struct wf_crowd *c, double rate, weft_time now)
 		put_off(&c->fewer_at, &c->fewer_pause, now);
 	} else {
 		c->wanted = c->before;
-		put_off(&c->all_at, &c->all_pause, now);
+		put_off_all(c, now);
 	}
 }
 
@@ -110,6 +118,19 @@ static bool crowded(const struct wf_crowd *c, const struct wf_crowd_view *v)
 	       v->waited >= v->length * c->wanted / 32;
 }
 
+/* Where some have time left, all would do no more. */
+static bool full(const struct wf_crowd_view *v)
+{
+	weft_time whole = v->length * v->known;
+
+	return v->ran + v->waited >= whole - whole / 32;
+}
+
+static bool all_due(const struct wf_crowd *c, weft_time now)
+{
+	return (c->full >= FULL && now >= c->all_at) || now >= c->all_by;
+}
+
 /* As many fewer as others could have run all the time. */
 static uint32_t fewer(const struct wf_crowd *c, const struct wf_crowd_view *v)
 {
@@ -126,9 +147,10 @@ static void look(struct wf_crowd *c, const struct wf_crowd_view *v)
 
 	c->last = rate;
 	c->crowded = crowded(c, v) ? c->crowded + 1 : 0;
+	c->full = full(v) ? c->full + 1 : 0;
 	if (c->wanted > 1 && c->crowded >= CROWDED && v->now >= c->fewer_at)
 		begin_trial(c, fewer(c, v), recent);
-	else if (c->wanted < c->all && v->now >= c->all_at)
+	else if (c->wanted < c->all && all_due(c, v->now))
 		begin_trial(c, c->all, recent);
 }
 

@@ -10,7 +10,8 @@
  * al., "Optimizing Concurrency Levels in the .NET ThreadPool", 2008).
  *
  *      steady     all are wanted, or so many as were found to be best.
- *                 Crowded: try fewer.  Fewer than all for a while: try all
+ *                 Crowded: try fewer.  Fewer than all for a while, and those
+ *                 have no time left, or for a long while: try all
  *      settling   a window after the change, not measured
  *      measuring  some more, then keep what does as much with fewer, or
  *                 more with all; else go back, and wait twice as long before
@@ -41,9 +42,11 @@ struct wf_crowd {
 	enum wf_crowd_state state;
 	/* When steady. */
 	unsigned crowded; /* windows in a row */
+	unsigned full;    /* the same: nobody had time left */
 	double last;      /* what was done in a second, in the last window */
 	weft_time fewer_at, fewer_pause;
 	weft_time all_at, all_pause;
+	weft_time all_by; /* in any case */
 	/* Else. */
 	uint32_t before; /* wanted */
 	double rate;     /* then */
@@ -54,8 +57,10 @@ struct wf_crowd {
 /* What was seen of the workers in a window. */
 struct wf_crowd_view {
 	weft_time now, length;
-	uint64_t done;    /* any unit that stays the same: fibers have waited */
-	weft_time waited; /* by all that were wanted together, for CPUs */
+	uint64_t done; /* any unit that stays the same: fibers have waited */
+	/* By those that were wanted, of whom it is known, together. */
+	weft_time ran, waited; /* on CPUs, for CPUs */
+	uint32_t known;
 };
 
 /* Context of these: whoever has the struct. */

@@ -18,8 +18,8 @@ TestSuite(crowd, .timeout = 30 * T_SLOW);
 /* --- machines, made up --- */
 
 struct work {
-	double rate;   /* done in a second */
-	double waited; /* for a CPU, in CPUs */
+	double rate;        /* done in a second */
+	double ran, waited; /* on a CPU and for one, in CPUs */
 };
 
 typedef struct work (*machine)(uint32_t wanted);
@@ -51,7 +51,9 @@ static unsigned pass(unsigned seconds, machine m, uint32_t wanted)
 		struct wf_crowd_view v = {
 			.length = WF_CROWD_WINDOW,
 			.done = (uint64_t)(done.rate * noise() / 40),
-			.waited = (weft_time)(done.waited * WF_CROWD_WINDOW)};
+			.ran = (weft_time)(done.ran * WF_CROWD_WINDOW),
+			.waited = (weft_time)(done.waited * WF_CROWD_WINDOW),
+			.known = crowd.wanted};
 
 		now += WF_CROWD_WINDOW;
 		v.now = now;
@@ -67,31 +69,38 @@ static unsigned pass(unsigned seconds, machine m, uint32_t wanted)
 /* Two CPUs, and a client that needs one of them. */
 static struct work with_client(uint32_t wanted)
 {
-	return wanted == 1 ? (struct work){100000, 0.01}
-			   : (struct work){85000, 0.6};
+	return wanted == 1 ? (struct work){100000, 0.99, 0.01}
+			   : (struct work){85000, 1, 0.6};
+}
+
+/* The same, and the client is the slower one. */
+static struct work with_slow_client(uint32_t wanted)
+{
+	return wanted == 1 ? (struct work){100000, 0.93, 0.01}
+			   : (struct work){85000, 1, 0.6};
 }
 
 /* Two CPUs, and a program that has nothing to do with us. */
 static struct work with_stranger(uint32_t wanted)
 {
-	return wanted == 1 ? (struct work){100000, 0.01}
-			   : (struct work){133000, 0.6};
+	return wanted == 1 ? (struct work){100000, 0.99, 0.01}
+			   : (struct work){133000, 1.33, 0.6};
 }
 
 static struct work undisturbed(uint32_t wanted)
 {
-	return (struct work){100000 * wanted, 0.02};
+	return (struct work){100000 * wanted, 0.98 * wanted, 0.02};
 }
 
 static struct work slack(uint32_t wanted)
 {
-	return (struct work){9000 / wanted, 0.6};
+	return (struct work){9000 / wanted, 0.1, 0.6};
 }
 
 static struct work none(uint32_t wanted)
 {
 	(void)wanted;
-	return (struct work){0, 0};
+	return (struct work){0, 0, 0};
 }
 
 /* 64 CPUs, 16 of them for clients who can ask that much. */
@@ -100,8 +109,9 @@ static struct work with_clients(uint32_t wanted)
 	double share = 64.0 / (wanted + 16);
 
 	if (wanted <= 48)
-		return (struct work){wanted * 10000, 0.1};
-	return (struct work){16 * share * 30000, wanted * (1 - share)};
+		return (struct work){wanted * 10000, wanted, 0.1};
+	return (struct work){16 * share * 30000, wanted * share,
+			     wanted * (1 - share)};
 }
 
 Test(crowd, one_worker_is_wanted_where_the_client_needs_the_other_cpu)
@@ -110,6 +120,24 @@ Test(crowd, one_worker_is_wanted_where_the_client_needs_the_other_cpu)
 	pass(1, with_client, 1);
 	cr_assert_eq(crowd.wanted, 1);
 	cr_assert_geq(pass(60, with_client, 1), WINDOWS(60) * 96 / 100);
+}
+
+Test(crowd, all_are_seldom_tried_where_those_wanted_have_time_left)
+{
+	begin(2);
+	pass(1, with_slow_client, 1);
+	cr_assert_eq(pass(30, with_slow_client, 1), WINDOWS(30));
+	cr_assert_lt(pass(30, with_slow_client, 1), WINDOWS(30));
+	cr_assert_eq(crowd.wanted, 1);
+}
+
+Test(crowd, all_are_wanted_soon_when_those_wanted_have_no_time_left)
+{
+	begin(2);
+	pass(3, with_slow_client, 1);
+	cr_assert_eq(crowd.wanted, 1);
+	pass(1, undisturbed, 2);
+	cr_assert_eq(crowd.wanted, 2);
 }
 
 Test(crowd, all_are_wanted_beside_a_stranger)
