@@ -6,8 +6,9 @@
 
 #define LEAST       10000 /* done in a second, for anything to be tried */
 #define CROWDED     2     /* windows in a row */
-#define FULL        8     /* the same */
-#define MEASURED    3     /* windows */
+#define FULL        20    /* the same */
+#define SETTLED     2     /* windows after a change, not measured */
+#define MEASURED    7     /* windows */
 #define FEWER_AGAIN WEFT_MSEC(250) /* at first: it may have been a bad moment */
 #define ALL_AGAIN   WEFT_SEC(2)
 #define LAST_PAUSE  WEFT_SEC(32)
@@ -41,10 +42,10 @@ static void begin_trial(struct wf_crowd *c, uint32_t wanted, double rate)
 	c->wanted = wanted;
 	c->rate = rate;
 	c->sum = 0;
-	c->measured = 0;
+	c->windows = 0;
 	c->crowded = 0;
 	c->full = 0;
-	c->state = WF_SETTLING;
+	c->trying = true;
 }
 
 static void put_off(weft_time *at, weft_time *pause, weft_time now)
@@ -87,8 +88,10 @@ static void measure(struct wf_crowd *c, const struct wf_crowd_view *v)
 {
 	double rate;
 
+	if (++c->windows <= SETTLED)
+		return;
 	c->sum += rate_of(v);
-	if (++c->measured < MEASURED)
+	if (c->windows < SETTLED + MEASURED)
 		return;
 	rate = c->sum / MEASURED;
 	if (c->wanted < c->before)
@@ -96,7 +99,7 @@ static void measure(struct wf_crowd *c, const struct wf_crowd_view *v)
 	else
 		judge_all(c, rate, v->now);
 	c->last = rate;
-	c->state = WF_STEADY;
+	c->trying = false;
 }
 
 void wf_crowd_held(struct wf_crowd *c, weft_time now)
@@ -105,7 +108,7 @@ void wf_crowd_held(struct wf_crowd *c, weft_time now)
 		return;
 	c->wanted = c->all;
 	c->crowded = 0;
-	c->state = WF_STEADY;
+	c->trying = false;
 	put_off(&c->fewer_at, &c->fewer_pause, now);
 }
 
@@ -160,15 +163,8 @@ void wf_crowd_turn(struct wf_crowd *c, const struct wf_crowd_view *v)
 		wf_crowd_begin(c, c->all);
 		return;
 	}
-	switch (c->state) {
-	case WF_STEADY:
-		look(c, v);
-		break;
-	case WF_SETTLING:
-		c->state = WF_MEASURING;
-		break;
-	case WF_MEASURING:
+	if (c->trying)
 		measure(c, v);
-		break;
-	}
+	else
+		look(c, v);
 }

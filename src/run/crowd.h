@@ -12,10 +12,10 @@
  *      steady     all are wanted, or so many as were found to be best.
  *                 Crowded: try fewer.  Fewer than all for a while, and those
  *                 have no time left, or for a long while: try all
- *      settling   a window after the change, not measured
- *      measuring  some more, then keep what does as much with fewer, or
- *                 more with all; else go back, and wait twice as long before
- *                 it is tried again
+ *      trying     for some windows, of which the first ones are not measured;
+ *                 then keep what does as much with fewer, or more with all;
+ *                 else go back, and wait twice as long before it is tried
+ *                 again
  *
  * "Crowded" is when the workers' threads wait for a CPU, as the kernel counts
  * that.  Where little is done nothing is tried, and all are wanted.
@@ -28,18 +28,12 @@
 
 #include "weft/time.h"
 
-#define WF_CROWD_WINDOW WEFT_MSEC(25)
-
-enum wf_crowd_state {
-	WF_STEADY,
-	WF_SETTLING,
-	WF_MEASURING,
-};
+#define WF_CROWD_WINDOW WEFT_MSEC(10)
 
 struct wf_crowd {
 	uint32_t all;    /* constant: workers */
 	uint32_t wanted; /* now */
-	enum wf_crowd_state state;
+	bool trying;
 	/* When steady. */
 	unsigned crowded; /* windows in a row */
 	unsigned full;    /* the same: nobody had time left */
@@ -47,11 +41,11 @@ struct wf_crowd {
 	weft_time fewer_at, fewer_pause;
 	weft_time all_at, all_pause;
 	weft_time all_by; /* in any case */
-	/* Else. */
+	/* When trying. */
 	uint32_t before; /* wanted */
 	double rate;     /* then */
 	double sum;
-	unsigned measured; /* windows */
+	unsigned windows; /* so far */
 };
 
 /* What was seen of the workers in a window. */

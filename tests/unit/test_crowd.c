@@ -50,7 +50,8 @@ static unsigned pass(unsigned seconds, machine m, uint32_t wanted)
 		struct work done = m(crowd.wanted);
 		struct wf_crowd_view v = {
 			.length = WF_CROWD_WINDOW,
-			.done = (uint64_t)(done.rate * noise() / 40),
+			.done = (uint64_t)(done.rate * noise() *
+					   WF_CROWD_WINDOW / WEFT_SEC(1)),
 			.ran = (weft_time)(done.ran * WF_CROWD_WINDOW),
 			.waited = (weft_time)(done.waited * WF_CROWD_WINDOW),
 			.known = crowd.wanted};
@@ -64,7 +65,7 @@ static unsigned pass(unsigned seconds, machine m, uint32_t wanted)
 	return n;
 }
 
-#define WINDOWS(seconds) ((seconds)*40)
+#define WINDOWS(seconds) ((seconds)*WEFT_SEC(1) / WF_CROWD_WINDOW)
 
 /* Two CPUs, and a client that needs one of them. */
 static struct work with_client(uint32_t wanted)
