@@ -89,11 +89,11 @@ static void view_shares(struct wf_crowd_view *v, uint32_t wanted)
 	census.known = wanted;
 }
 
-bool wf_census_take(weft_time now, struct wf_crowd_view *view)
+bool wf_census_take(weft_time now, weft_time window, struct wf_crowd_view *view)
 {
 	uint64_t done;
 
-	if (now - census.since < WF_CROWD_WINDOW)
+	if (now - census.since < window)
 		return false;
 	done = count_parks();
 	*view = (struct wf_crowd_view){.now = now,

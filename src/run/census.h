@@ -16,7 +16,8 @@
 int wf_census_begin(void);
 void wf_census_end(void);
 
-/* True: a window has ended, and this was seen in it. */
-bool wf_census_take(weft_time now, struct wf_crowd_view *view);
+/* True: a window of at least that has ended, and this was seen in it. */
+bool wf_census_take(weft_time now, weft_time window,
+		    struct wf_crowd_view *view);
 
 #endif

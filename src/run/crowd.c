@@ -4,9 +4,11 @@
  */
 #include "run/crowd.h"
 
+#define WINDOW      WEFT_MSEC(10)
+#define LONG_WINDOW WEFT_MSEC(40)
 #define LEAST       10000 /* done in a second, for anything to be tried */
 #define CROWDED     2     /* windows in a row */
-#define FULL        20    /* the same */
+#define FULL        5     /* the same, long ones */
 #define SETTLED     2     /* windows after a change, not measured */
 #define MEASURED    7     /* windows */
 #define FEWER_AGAIN WEFT_MSEC(250) /* at first: it may have been a bad moment */
@@ -27,6 +29,11 @@ void wf_crowd_begin(struct wf_crowd *c, uint32_t workers)
 static double rate_of(const struct wf_crowd_view *v)
 {
 	return (double)v->done * (double)WEFT_SEC(1) / (double)v->length;
+}
+
+weft_time wf_crowd_window(const struct wf_crowd *c)
+{
+	return c->trying || c->wanted == c->all ? WINDOW : LONG_WINDOW;
 }
 
 bool wf_crowd_busy(const struct wf_crowd_view *v)

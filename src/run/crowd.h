@@ -28,8 +28,6 @@
 
 #include "weft/time.h"
 
-#define WF_CROWD_WINDOW WEFT_MSEC(10)
-
 struct wf_crowd {
 	uint32_t all;    /* constant: workers */
 	uint32_t wanted; /* now */
@@ -60,6 +58,9 @@ struct wf_crowd_view {
 /* Context of these: whoever has the struct. */
 
 void wf_crowd_begin(struct wf_crowd *c, uint32_t workers);
+
+/* How long the present window is: to look costs something too. */
+weft_time wf_crowd_window(const struct wf_crowd *c);
 
 /* Whether so much is done that it matters how many do it. */
 bool wf_crowd_busy(const struct wf_crowd_view *v);

@@ -18,9 +18,9 @@
 #include "run/watch.h"
 
 /* Between two looks: if somebody is awake and a CPU idle; if none is; and if
- * all sleep.  A look costs as much as several requests: with one worker, where
- * no other could serve anything, there are fewer, and as long as it is always
- * found asleep the time between them doubles. */
+ * all sleep.  A look costs as much as several requests: where one worker is
+ * wanted, and no other would serve anything, there are fewer, and as long as it
+ * is always found asleep the time between them doubles. */
 #define GLANCE    WEFT_MSEC(1)
 #define TICK      WEFT_MSEC(3)
 #define TICK_ONE  WEFT_MSEC(6)
@@ -209,7 +209,7 @@ static uint32_t look(bool idle)
 
 static weft_time period(uint32_t awake, bool idle)
 {
-	bool one = wf_runtime.count == 1;
+	bool one = crowd.wanted == 1;
 
 	if (awake) {
 		lazy = 0;
@@ -236,7 +236,7 @@ static void want_more_or_fewer(void)
 
 	if (!yields)
 		return;
-	if (wf_census_take(wf_clock_now(), &view))
+	if (wf_census_take(wf_clock_now(), wf_crowd_window(&crowd), &view))
 		wf_crowd_turn(&crowd, &view);
 	before = atom_load_rlx(&wf_runtime.idle.wanted);
 	atom_store_rlx(&wf_runtime.idle.wanted, crowd.wanted);
