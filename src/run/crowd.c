@@ -11,7 +11,7 @@
 #define FULL        5     /* the same, long ones */
 #define SETTLED     2     /* windows after a change, not measured */
 #define MEASURED    7     /* windows */
-#define FEWER_AGAIN WEFT_MSEC(250) /* at first: it may have been a bad moment */
+#define FEWER_AGAIN WEFT_MSEC(100) /* at first: it may have been a bad moment */
 #define ALL_AGAIN   WEFT_SEC(2)
 #define LAST_PAUSE  WEFT_SEC(32)
 /* Fewer may do a little less; all must do clearly more. */
