@@ -89,6 +89,7 @@ def memory(plan, table):
     for name, floor in (("resident", "<=4350"), ("page_tables", "<=140"),
                         ("mappings", "<100"), ("ratio", "<=1.3")):
         table.add(f"memory.{name}", held[f"memory.{name}"], floor)
+    table.add("memory.ratio.kernel", held["memory.ratio.kernel"])
 
 
 def timers(plan, table):

@@ -8,7 +8,10 @@
  *   memory.spawn_park    time to make one and to run it until it parks
  *   memory.touch         time to touch one page of 64 KiB, in one mapping of
  *                        as many: the least that a parked fiber can do
- *   memory.ratio         of the two times
+ *   memory.guarded       the same where each has a guard, made as for stacks
+ *   memory.ratio         of the first of these times to the second
+ *   memory.ratio.kernel  of the third to the second: so much of the ratio is
+ *                        the kernel's
  *
  * Fibers and pages take turns in one process.  `.first` is the first turn,
  * when the host may not have backed the memory yet, `.second` the next one,
@@ -20,6 +23,7 @@
 
 #include "core/waiter.h"
 #include "fibers.h"
+#include "os/guard.h"
 #include "proc.h"
 
 #define ROUNDS 6
@@ -32,7 +36,8 @@ static struct {
 	struct weft_fiber **fibers;
 	struct held before;
 	struct {
-		double resident, page_tables, mappings, spawn, touch, ratio;
+		double resident, page_tables, mappings;
+		double spawn, touch, guarded, ratio, kernel;
 	} round[ROUNDS];
 	int now; /* the round */
 } all;
@@ -89,7 +94,16 @@ static int fiber_round(void *arg)
 	return 0;
 }
 
-static double touch_round(void)
+/* Of some pages, as many as stacks are made ready at a time. */
+static void guard(char *low, size_t left)
+{
+	size_t count = left < WF_GUARDS ? left : WF_GUARDS;
+
+	if (wf_guard_make(low, STRIDE, (size_t)getpagesize(), count) < 0)
+		bench_die("guards cannot be made");
+}
+
+static double touch_round(bool guarded)
 {
 	size_t bytes = all.count * STRIDE;
 	char *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
@@ -101,11 +115,29 @@ static double touch_round(void)
 		bench_die("mmap of %zu bytes: %s", bytes, strerror(errno));
 	madvise(base, bytes, MADV_NOHUGEPAGE);
 	began = bench_now();
-	for (size_t i = 1; i <= all.count; i++)
-		*(volatile char *)(base + i * STRIDE - 64) = 1;
+	for (size_t i = 0; i < all.count; i++) {
+		if (guarded && i % WF_GUARDS == 0)
+			guard(base + i * STRIDE, all.count - i);
+		*(volatile char *)(base + (i + 1) * STRIDE - 64) = 1;
+	}
 	ns = each(began);
 	munmap(base, bytes);
 	return ns;
+}
+
+static void round_of_all(void)
+{
+	double touch, guarded;
+
+	fibers_run(1, fiber_round, NULL);
+	touch = touch_round(false);
+	wf_guard_open(WEFT_GUARD_AUTO);
+	guarded = touch_round(true);
+	wf_guard_close();
+	all.round[all.now].touch = touch;
+	all.round[all.now].guarded = guarded;
+	all.round[all.now].ratio = all.round[all.now].spawn / touch;
+	all.round[all.now].kernel = guarded / touch;
 }
 
 /* A figure of the rounds from `first` on; `offset` is that of its field. */
@@ -134,8 +166,10 @@ static void report_all(void)
 	report("memory.touch.first", all.round[0].touch, "ns");
 	report("memory.touch.second", all.round[1].touch, "ns");
 	report("memory.touch", MIDDLE(1, touch), "ns");
+	report("memory.guarded", MIDDLE(1, guarded), "ns");
 	report("memory.ratio.second", all.round[1].ratio, "ratio");
 	report("memory.ratio", MIDDLE(1, ratio), "ratio");
+	report("memory.ratio.kernel", MIDDLE(1, kernel), "ratio");
 }
 
 int main(int argc, char **argv)
@@ -154,12 +188,8 @@ int main(int argc, char **argv)
 	/* Resident from here on, and so in no figure. */
 	memset(all.fibers, 1, f.count * sizeof(*all.fibers));
 	all.before = held_now();
-	for (all.now = 0; all.now < ROUNDS; all.now++) {
-		fibers_run(1, fiber_round, NULL);
-		all.round[all.now].touch = touch_round();
-		all.round[all.now].ratio =
-			all.round[all.now].spawn / all.round[all.now].touch;
-	}
+	for (all.now = 0; all.now < ROUNDS; all.now++)
+		round_of_all();
 	report_all();
 	return 0;
 }
