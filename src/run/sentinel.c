@@ -19,14 +19,11 @@
 
 /* Between two looks: if somebody is awake and a CPU idle; if none is; and if
  * all sleep.  A look costs as much as several requests: where one worker is
- * wanted, and no other would serve anything, there are fewer, and as long as it
- * is always found asleep the time between them doubles. */
+ * wanted, and no other would serve anything, there are fewer. */
 #define GLANCE    WEFT_MSEC(1)
 #define TICK      WEFT_MSEC(3)
-#define TICK_ONE  WEFT_MSEC(6)
 #define LAZY      WEFT_MSEC(2)
 #define LAZY_ONE  WEFT_MSEC(8)
-#define LAZY_MOST WEFT_MSEC(32)
 #define PATIENCE  WEFT_MSEC(5)
 #define LONG_TURN WEFT_USEC(50) /* stealing a fiber costs less */
 #define QUIET     32            /* looks that found nobody awake, then rest */
@@ -53,7 +50,6 @@ static uint32_t limit;
 static bool yields; /* CPUs to others, where that is no loss */
 static struct wf_crowd crowd;
 static unsigned quiet;
-static weft_time lazy; /* the last period, if all slept */
 static uint64_t last_word;
 
 static bool over(void)
@@ -209,16 +205,9 @@ static uint32_t look(bool idle)
 
 static weft_time period(uint32_t awake, bool idle)
 {
-	bool one = crowd.wanted == 1;
-
-	if (awake) {
-		lazy = 0;
-		return one ? TICK_ONE : idle ? GLANCE : TICK;
-	}
-	if (!one)
-		return LAZY;
-	lazy = !lazy ? LAZY_ONE : lazy < LAZY_MOST ? 2 * lazy : LAZY_MOST;
-	return lazy;
+	if (awake)
+		return idle ? GLANCE : TICK;
+	return crowd.wanted == 1 ? LAZY_ONE : LAZY;
 }
 
 /* Whether nothing has happened for so long that nothing will. */
@@ -286,7 +275,6 @@ int wf_sentinel_begin(const struct weft_options *o)
 	yields = wf_runtime.count > 1 && !o->all_workers;
 	wf_crowd_begin(&crowd, wf_runtime.count);
 	quiet = 0;
-	lazy = 0;
 	last_word = 0;
 	r = sights ? wf_thread_start(&thread, main_of_sentinel, NULL) : -ENOMEM;
 	if (r < 0)
