@@ -51,7 +51,7 @@
 #define WF_RUNQ_CAP 256 /* a power of two */
 #endif
 
-/* Cache lines of the stack through which a fiber comes back from either. */
+/* Cache lines of the stack through which a fiber comes back. */
 #define WF_LINES_YIELD 4
 #define WF_LINES_WAIT  10
 

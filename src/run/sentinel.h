@@ -4,8 +4,7 @@
  *
  * A fiber that computes, or sits in a system call, keeps its worker to itself,
  * and what waits behind it waits on.  Nothing is done about that from a signal
- * handler; a thread of its own looks at the workers every few milliseconds, or
- * at a single worker that it always finds asleep every 32:
+ * handler; a thread of its own looks at the workers every few milliseconds:
  *
  *      sees                                    does
  *      a worker in the same fiber as last      wakes a sleeper, who serves
