@@ -11,15 +11,6 @@
 #include "core/self.h"
 #include "os/clock.h"
 
-static inline struct weft_fiber *fire(struct wf_wait *w)
-{
-	struct weft_fiber *waiter = w->waiter;
-
-	/* release [wait-fired] */
-	atom_store_rel(&w->word, atom_load_rlx(&w->word) | WF_FIRED);
-	return waiter;
-}
-
 static inline void fire_all(struct wf_wakes *l, struct wf_carrier *here,
 			    void (*unpark)(struct weft_fiber *,
 					   struct wf_carrier *))
@@ -28,7 +19,7 @@ static inline void fire_all(struct wf_wakes *l, struct wf_carrier *here,
 
 	for (; w; w = next) {
 		next = w->next;
-		unpark(fire(w), here);
+		unpark(wait_fire(w), here);
 	}
 	wakes_begin(l);
 }
@@ -53,7 +44,7 @@ void wf_wakes_fire(struct wf_wakes *l, struct wf_carrier *here)
 	if (here) {
 		fire_all(l, here, wf_unpark_here);
 	} else if (likely(l->count == 1)) {
-		wf_unpark(fire(l->first));
+		wf_unpark(wait_fire(l->first));
 		wakes_begin(l);
 	} else if (l->count && (self = wf_self())) {
 		carrier_enter(self->carrier);

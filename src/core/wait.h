@@ -147,16 +147,17 @@ static inline bool wait_claim(struct wf_node *node, struct wf_wakes *l)
 }
 
 /*
- * End a wait that is alone, and whose node the caller has unlinked.
+ * Fire one that has been claimed; or end one that is alone, and whose node the
+ * caller has unlinked.  The waiter is returned, who has to be unparked.
  * Context: the lock of the node's object is not held.
  */
-static inline void wait_end(struct wf_wait *w)
+static inline struct weft_fiber *wait_fire(struct wf_wait *w)
 {
 	struct weft_fiber *waiter = w->waiter;
 
 	/* release [wait-fired] */
-	atom_store_rel(&w->word, WF_FIRED);
-	wf_unpark(waiter);
+	atom_store_rel(&w->word, atom_load_rlx(&w->word) | WF_FIRED);
+	return waiter;
 }
 
 /* Fire what has been collected.  `here` as in wf_unpark_here(), or NULL. */

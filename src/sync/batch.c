@@ -255,7 +255,7 @@ static void give_slowly(struct wf_batch *b, uint64_t w, uint64_t n)
 	if (list_empty(&b->queue))
 		w &= ~WAITERS;
 	unlock(b, w);
-	wait_end(&first->wait);
+	wf_unpark(wait_fire(&first->wait));
 }
 
 int wf_batch_give(struct wf_batch *b, uint64_t n)
