@@ -136,7 +136,7 @@ static int try_altstack(const stack_t *new)
 
 static bool gives_stack(const stack_t *s)
 {
-	return !(s->ss_flags & SS_DISABLE);
+	return s && !(s->ss_flags & SS_DISABLE);
 }
 
 WF_HOOK int sigaltstack(const stack_t *new, stack_t *old)
@@ -145,7 +145,7 @@ WF_HOOK int sigaltstack(const stack_t *new, stack_t *old)
 	stack_t before;
 	int r = 0;
 
-	if (new &&gives_stack(new) && !libc_alone())
+	if (gives_stack(new) && !libc_alone())
 		wf_fault_altstack();
 	if (!me)
 		return libc(sigaltstack)(new, old);

@@ -131,7 +131,8 @@ static void round_of_all(void)
 
 	fibers_run(1, fiber_round, NULL);
 	touch = touch_round(false);
-	wf_guard_open(WEFT_GUARD_AUTO);
+	if (wf_guard_open(WEFT_GUARD_AUTO) < 0)
+		bench_die("no guards");
 	guarded = touch_round(true);
 	wf_guard_close();
 	all.round[all.now].touch = touch;
