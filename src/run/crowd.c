@@ -10,7 +10,6 @@
 #define CROWDED     2     /* windows in a row */
 #define FULL        5     /* the same, long ones */
 #define SETTLED     2     /* windows after a change, not measured */
-#define MEASURED    7     /* windows */
 #define FEWER_AGAIN WEFT_MSEC(100) /* at first: it may have been a bad moment */
 #define ALL_AGAIN   WEFT_SEC(2)
 #define LAST_PAUSE  WEFT_SEC(32)
@@ -22,6 +21,7 @@ void wf_crowd_begin(struct wf_crowd *c, uint32_t workers)
 {
 	*c = (struct wf_crowd){.all = workers,
 			       .wanted = workers,
+			       .found = workers,
 			       .fewer_pause = FEWER_AGAIN,
 			       .all_pause = ALL_AGAIN};
 }
@@ -48,7 +48,6 @@ static void begin_trial(struct wf_crowd *c, uint32_t wanted, double rate)
 	c->before = c->wanted;
 	c->wanted = wanted;
 	c->rate = rate;
-	c->sum = 0;
 	c->windows = 0;
 	c->crowded = 0;
 	c->full = 0;
@@ -91,16 +90,23 @@ static void judge_all(struct wf_crowd *c, double rate, weft_time now)
 	}
 }
 
+static void enter(double rates[], unsigned n, double rate)
+{
+	for (; n && rates[n - 1] > rate; n--)
+		rates[n] = rates[n - 1];
+	rates[n] = rate;
+}
+
 static void measure(struct wf_crowd *c, const struct wf_crowd_view *v)
 {
 	double rate;
 
 	if (++c->windows <= SETTLED)
 		return;
-	c->sum += rate_of(v);
-	if (c->windows < SETTLED + MEASURED)
+	enter(c->rates, c->windows - SETTLED - 1, rate_of(v));
+	if (c->windows < SETTLED + WF_CROWD_MEASURED)
 		return;
-	rate = c->sum / MEASURED;
+	rate = c->rates[WF_CROWD_MEASURED / 2];
 	if (c->wanted < c->before)
 		judge_fewer(c, rate, v->now);
 	else
@@ -114,6 +120,7 @@ void wf_crowd_held(struct wf_crowd *c, weft_time now)
 	if (c->all == 1)
 		return;
 	c->wanted = c->all;
+	c->found = c->all;
 	c->crowded = 0;
 	c->trying = false;
 	put_off(&c->fewer_at, &c->fewer_pause, now);
@@ -151,6 +158,14 @@ static uint32_t fewer(const struct wf_crowd *c, const struct wf_crowd_view *v)
 	return surplus < c->wanted ? c->wanted - (uint32_t)surplus : 1;
 }
 
+/* Whether it is wrong now is seen as ever, by those having no time left. */
+static void take_up(struct wf_crowd *c, weft_time now)
+{
+	c->wanted = c->found;
+	c->found = c->all;
+	put_off_all(c, now);
+}
+
 static void look(struct wf_crowd *c, const struct wf_crowd_view *v)
 {
 	double rate = rate_of(v), recent = (c->last + rate) / 2;
@@ -158,16 +173,29 @@ static void look(struct wf_crowd *c, const struct wf_crowd_view *v)
 	c->last = rate;
 	c->crowded = crowded(c, v) ? c->crowded + 1 : 0;
 	c->full = full(v) ? c->full + 1 : 0;
-	if (c->wanted > 1 && c->crowded >= CROWDED && v->now >= c->fewer_at)
+	if (c->found < c->wanted && c->crowded)
+		take_up(c, v->now);
+	else if (c->wanted > 1 && c->crowded >= CROWDED &&
+		 v->now >= c->fewer_at)
 		begin_trial(c, fewer(c, v), recent);
 	else if (c->wanted < c->all && all_due(c, v->now))
 		begin_trial(c, c->all, recent);
 }
 
+/* Of a lull's windows, only the first one finds fewer wanted than all. */
+static void rest(struct wf_crowd *c)
+{
+	uint32_t wanted = c->trying ? c->before : c->wanted;
+	uint32_t found = wanted < c->all ? wanted : c->found;
+
+	wf_crowd_begin(c, c->all);
+	c->found = found;
+}
+
 void wf_crowd_turn(struct wf_crowd *c, const struct wf_crowd_view *v)
 {
 	if (!wf_crowd_busy(v)) {
-		wf_crowd_begin(c, c->all);
+		rest(c);
 		return;
 	}
 	if (c->trying)

@@ -18,7 +18,8 @@
  *                 again
  *
  * "Crowded" is when the workers' threads wait for a CPU, as the kernel counts
- * that.  Where little is done nothing is tried, and all are wanted.
+ * that.  Where little is done nothing is tried, and all are wanted; what was
+ * found before is taken up again when it is crowded again.
  */
 #ifndef WF_CROWD_H
 #define WF_CROWD_H
@@ -28,10 +29,15 @@
 
 #include "weft/time.h"
 
+/* Windows of a trial: the middle one of their rates counts, not a hiccup. */
+#define WF_CROWD_MEASURED 7
+
 struct wf_crowd {
 	uint32_t all;    /* constant: workers */
 	uint32_t wanted; /* now */
 	bool trying;
+	uint32_t
+		found; /* to be best when last there was much to do, or `all` */
 	/* When steady. */
 	unsigned crowded; /* windows in a row */
 	unsigned full;    /* the same: nobody had time left */
@@ -40,10 +46,10 @@ struct wf_crowd {
 	weft_time all_at, all_pause;
 	weft_time all_by; /* in any case */
 	/* When trying. */
-	uint32_t before; /* wanted */
-	double rate;     /* then */
-	double sum;
-	unsigned windows; /* so far */
+	uint32_t before;                 /* wanted */
+	double rate;                     /* then */
+	double rates[WF_CROWD_MEASURED]; /* in ascending order */
+	unsigned windows;                /* so far */
 };
 
 /* What was seen of the workers in a window. */
