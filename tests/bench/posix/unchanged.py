@@ -198,8 +198,8 @@ def drive(server, client):
     return said, statistics.median(threads)
 
 
-def load(plan, server, connections, more):
-    options = load_options(plan, connections=connections)
+def load(plan, server, connections, more, rate=None):
+    options = load_options(plan, connections=connections, rate=rate)
     said, threads = drive(server, [
         *compare.load_command(options), "--pid", str(server.process.pid), *more,
         server.address])
@@ -238,6 +238,43 @@ def serve(kind, client, connections, **floors):
                                                  more))
         add_server(table, f"posix.{kind.__name__}.{connections}", rounds,
                    floors)
+    return measure
+
+
+def tail(connections, part):
+    """Latencies at a part of what threads can do, the same for both sides.
+
+    A client that asks again as soon as it is answered finds connections / rate
+    whoever is fair: its p99 says no more than its rate.  How little it can be
+    the bare loop shows, which serves a file of that size.
+    """
+    def measure(plan, table):
+        rounds = []
+        with tempfile.TemporaryDirectory() as folder, \
+                microhttpd(plan, folder) as (command, more):
+            (pathlib.Path(folder) / more[-1].strip("/")).write_bytes(bytes(100))
+            bare = [bench(plan, "limits/http_epoll"), "-d", folder]
+            for _ in range(plan.rounds):
+                port = free_port()
+                sides = on_both(plan, command(port))
+
+                def under_load(side, *rate, port=port):
+                    with Listener(side, port) as server:
+                        return load(plan, server, connections, more, *rate)
+
+                most = under_load(sides[THREADS])
+                least = under_load([*bare, f"127.0.0.1:{port}"])
+                rate = part * most["rate"]
+                rounds.append([under_load(side, rate) for side in sides])
+                rounds[-1] += [most, least]
+        name = f"posix.microhttpd.{connections}"
+        table.add(f"{name}.p99_ratio.least",
+                  ratio(rounds, 3, 2, "latency.p99"))
+        for figure, floor in (("p50", "-"), ("p99", "<=0.5")):
+            table.add(f"{name}.at_rate.{figure}_ratio", ratio(
+                rounds, FIBERS, THREADS, f"latency.{figure}"), floor)
+        table.add(f"{name}.at_rate.cpu_ratio",
+                  ratio(rounds, FIBERS, THREADS, "cpu_per_request"))
     return measure
 
 
@@ -286,6 +323,7 @@ FIGURES = {f"posix.{name}": raised(measure) for name, measure in {
                         threads="<=8"),
     "microhttpd": serve(microhttpd, load, 10000, rate_ratio=">=1.2",
                         p99_ratio="<=0.5"),
+    "microhttpd.rate": tail(10000, 0.75),
     "tinyproxy.100": serve(tinyproxy, ab, 100, rate_ratio=">=1.0"),
     "tinyproxy.1000": serve(tinyproxy, ab, 1000, rate_ratio=">=1.0"),
     "stunnel4.50": serve(stunnel4, load, 50, rate_ratio=">=1.0"),
