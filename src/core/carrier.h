@@ -49,6 +49,7 @@ struct wf_carrier {
 	_Atomic uint32_t lost;    /* taker writes, owner reads */
 	bool fence;               /* constant */
 	uint32_t budget;          /* owner: of the fiber that runs */
+	uint32_t calls; /* owner: as the worker's, since a fiber last parked */
 	/* Taker, then owner once lost: how its fiber holds the thread. */
 	bool computes;
 	uint32_t stuck_site; /* see run/trace.h */

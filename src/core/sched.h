@@ -49,6 +49,17 @@ static inline void sched_spend(struct weft_fiber *self)
 }
 
 /*
+ * The same of a call on a descriptor, with that result.  The thread counts it,
+ * and has a worker to tell when the next fiber parks.
+ */
+static inline void sched_called(struct weft_fiber *self, long result)
+{
+	if (self && result > 0)
+		self->carrier->calls++;
+	sched_spend(self);
+}
+
+/*
  * Leave for good; `self` and its stack are freed on arrival.
  * Context: fiber, whose function has returned `result`.
  */

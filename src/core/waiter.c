@@ -42,8 +42,12 @@ static void commit(struct weft_fiber *f, struct wf_carrier *here)
 {
 	struct wf_worker *w = carrier_worker(here);
 
-	if (likely(w))
+	if (likely(w)) {
 		atom_bump_rlx(&w->parks);
+		atom_store_rlx(&w->calls,
+			       atom_load_rlx(&w->calls) + here->calls);
+		here->calls = 0;
+	}
 	if (!park_commit(f))
 		wf_sched_queue_here(f, here);
 }

@@ -32,6 +32,7 @@ struct wf_worker {
 	_Atomic uint64_t steals;  /* owner writes: from others */
 	_Atomic uint64_t sleeps;  /* owner writes: in the kernel */
 	_Atomic uint64_t parks;   /* owner writes: of fibers */
+	_Atomic uint64_t calls;   /* owner writes: on descriptors, that gave */
 	_Atomic uint64_t moves;   /* owner writes: of fibers, from another */
 	struct wf_fiber_cache handles; /* owner */
 	struct wf_stack_cache stacks;  /* owner */

@@ -24,6 +24,11 @@ void wf_budget_spend(void)
 	sched_spend(wf_self());
 }
 
+void wf_count_call(long result)
+{
+	sched_called(wf_self(), result);
+}
+
 /* False: not yet, wait. */
 static bool once(struct wf_source *s, struct wf_attempt *a, long *result)
 {
@@ -99,7 +104,7 @@ long wf_attempt_step(struct wf_source *s, struct wf_attempt *a)
 
 	if (likely(n == 0)) {
 		n = repeat(s, a, self, direction(a));
-		sched_spend(self);
+		sched_called(self, n);
 	}
 	return n;
 }
@@ -140,6 +145,6 @@ long wf_attempt(int fd, struct wf_attempt *a)
 		return n;
 	n = repeat(s, a, self, direction(a));
 	wf_source_leave(s);
-	sched_spend(self);
+	sched_called(self, n);
 	return n;
 }

@@ -86,7 +86,7 @@ static ssize_t send_to_unix(int fd, struct message *m)
 				 ? -EAGAIN
 				 : wf_back_off(s, &delay, m->attempt.deadline);
 	wf_source_leave(s);
-	wf_budget_spend();
+	wf_count_call(n);
 	return n == -EAGAIN ? waited : n;
 }
 

@@ -257,7 +257,7 @@ static long run(struct flow *f, int in, int out)
 		wf_source_leave(f->out.source);
 	}
 	wf_source_leave(f->in.source);
-	wf_budget_spend();
+	wf_count_call(n);
 	return n;
 }
 

@@ -83,6 +83,6 @@ long wf_try(int fd, struct wf_try *t)
 	/* Cancelled before somebody closed it. */
 	if (unlikely(r == -EBADF))
 		wf_cancellation_point();
-	sched_spend(wf_self());
+	sched_called(wf_self(), r);
 	return r;
 }

@@ -11,20 +11,41 @@
 #include "os/clock.h"
 #include "os/state.h"
 
+struct done {
+	uint64_t calls, parks; /* of all workers */
+};
+
 static struct {
 	weft_time since;             /* the window's beginning */
-	uint64_t done;               /* by then */
+	struct done done;            /* by then */
 	struct wf_share *now, *then; /* of the workers' threads */
 	uint32_t known;              /* of `then`, the first ones */
 } census;
 
-static uint64_t count_parks(void)
+static struct done count_done(void)
 {
-	uint64_t n = 0;
+	struct done all = {0};
+
+	for (uint32_t i = 0; i < wf_runtime.count; i++) {
+		struct wf_worker *w = &wf_runtime.workers[i];
+
+		all.calls += atom_load_rlx(&w->calls);
+		all.parks += atom_load_rlx(&w->parks);
+	}
+	return all;
+}
+
+/* Ends before beginnings, as there are more of these later. */
+static uint64_t count_fibers(void)
+{
+	uint64_t ended = atom_load_rlx(&wf_runtime.ended), begun;
 
 	for (uint32_t i = 0; i < wf_runtime.count; i++)
-		n += atom_load_rlx(&wf_runtime.workers[i].parks);
-	return n;
+		ended += atom_load_rlx(&wf_runtime.workers[i].ended);
+	begun = atom_load_rlx(&wf_runtime.spawned);
+	for (uint32_t i = 0; i < wf_runtime.count; i++)
+		begun += atom_load_rlx(&wf_runtime.workers[i].spawned);
+	return begun - ended;
 }
 
 int wf_census_begin(void)
@@ -32,7 +53,7 @@ int wf_census_begin(void)
 	uint32_t n = wf_runtime.count;
 
 	census.since = wf_clock_now();
-	census.done = 0;
+	census.done = (struct done){0};
 	census.known = 0;
 	census.now = calloc(n, sizeof *census.now);
 	census.then = calloc(n, sizeof *census.then);
@@ -91,14 +112,18 @@ static void view_shares(struct wf_crowd_view *v, uint32_t wanted)
 
 bool wf_census_take(weft_time now, weft_time window, struct wf_crowd_view *view)
 {
-	uint64_t done;
+	struct done done;
+	uint64_t calls, parks;
 
 	if (now - census.since < window)
 		return false;
-	done = count_parks();
+	done = count_done();
+	calls = done.calls - census.done.calls;
+	parks = done.parks - census.done.parks;
 	*view = (struct wf_crowd_view){.now = now,
 				       .length = now - census.since,
-				       .done = done - census.done};
+				       .done = calls > parks ? calls : parks,
+				       .fibers = count_fibers()};
 	census.since = now;
 	census.done = done;
 	if (wf_crowd_busy(view))

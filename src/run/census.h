@@ -3,7 +3,9 @@
  * census.h - what the workers have done in a window, and how long they have had
  * a CPU and have waited for one.
  *
- * Done is what fibers have waited for: a server's fiber waits once a request.
+ * Done is what they have received and sent, in calls: so many for a request,
+ * whoever serves it.  Or it is what fibers have waited for, if that is more,
+ * as where they work with each other.
  */
 #ifndef WF_CENSUS_H
 #define WF_CENSUS_H

@@ -7,11 +7,13 @@
 #define WINDOW      WEFT_MSEC(10)
 #define LONG_WINDOW WEFT_MSEC(40)
 #define LEAST       10000 /* done in a second, for anything to be tried */
-#define CROWDED     2     /* windows in a row */
-#define FULL        5     /* the same, long ones */
-#define SETTLED     2     /* windows after a change, not measured */
-#define FEWER_AGAIN WEFT_MSEC(100) /* at first: it may have been a bad moment */
-#define ALL_AGAIN   WEFT_SEC(2)
+#define LAST_WINDOW WEFT_MSEC(100)
+#define TURNS       2 /* done for each fiber in a window of a trial */
+#define CROWDED     2 /* windows in a row */
+#define FULL        5 /* the same, long ones */
+#define SETTLED     1 /* windows after a change, not measured */
+#define FEWER_AGAIN WEFT_MSEC(250) /* at first: it may have been a bad moment */
+#define ALL_AGAIN   WEFT_SEC(1)
 #define LAST_PAUSE  WEFT_SEC(32)
 /* Fewer may do a little less; all must do clearly more. */
 #define AS_MUCH 0.97
@@ -26,9 +28,9 @@ void wf_crowd_begin(struct wf_crowd *c, uint32_t workers)
 			       .all_pause = ALL_AGAIN};
 }
 
-static double rate_of(const struct wf_crowd_view *v)
+static double rate_of(uint64_t done, weft_time length)
 {
-	return (double)v->done * (double)WEFT_SEC(1) / (double)v->length;
+	return (double)done * (double)WEFT_SEC(1) / (double)length;
 }
 
 weft_time wf_crowd_window(const struct wf_crowd *c)
@@ -38,20 +40,28 @@ weft_time wf_crowd_window(const struct wf_crowd *c)
 
 bool wf_crowd_busy(const struct wf_crowd_view *v)
 {
-	return rate_of(v) >= LEAST;
+	return rate_of(v->done, v->length) >= LEAST;
 }
 
 /* --- trying --- */
 
+static void want(struct wf_crowd *c, uint32_t wanted)
+{
+	c->wanted = wanted;
+	c->windows = 0;
+	c->done = 0;
+	c->length = 0;
+	c->crowded = 0;
+	c->full = 0;
+}
+
 static void begin_trial(struct wf_crowd *c, uint32_t wanted, double rate)
 {
 	c->before = c->wanted;
-	c->wanted = wanted;
-	c->rate = rate;
-	c->windows = 0;
-	c->crowded = 0;
-	c->full = 0;
+	c->before_rate = rate;
+	c->tried = wanted;
 	c->trying = true;
+	want(c, wanted);
 }
 
 static void put_off(weft_time *at, weft_time *pause, weft_time now)
@@ -67,27 +77,27 @@ static void put_off_all(struct wf_crowd *c, weft_time now)
 	c->all_by = now + LAST_PAUSE;
 }
 
-static void judge_fewer(struct wf_crowd *c, double rate, weft_time now)
+static bool fewer_tried(const struct wf_crowd *c)
 {
-	if (rate >= AS_MUCH * c->rate) {
-		c->fewer_pause = FEWER_AGAIN;
-		c->all_pause = ALL_AGAIN;
-		put_off_all(c, now);
-	} else {
-		c->wanted = c->before;
-		put_off(&c->fewer_at, &c->fewer_pause, now);
-	}
+	return c->tried < c->before;
 }
 
-static void judge_all(struct wf_crowd *c, double rate, weft_time now)
+static bool good_enough(const struct wf_crowd *c, double tried, double before)
 {
-	if (rate >= MORE * c->rate) {
-		c->fewer_pause = FEWER_AGAIN;
+	return tried >= (fewer_tried(c) ? AS_MUCH : MORE) * before;
+}
+
+/* What has lost is not tried again for a while. */
+static void end_trial(struct wf_crowd *c, bool better, weft_time now)
+{
+	bool fewer_lost = fewer_tried(c) != better;
+
+	c->trying = false;
+	want(c, better ? c->tried : c->before);
+	if (fewer_lost)
 		put_off(&c->fewer_at, &c->fewer_pause, now);
-	} else {
-		c->wanted = c->before;
+	else
 		put_off_all(c, now);
-	}
 }
 
 static void enter(double rates[], unsigned n, double rate)
@@ -97,31 +107,44 @@ static void enter(double rates[], unsigned n, double rate)
 	rates[n] = rate;
 }
 
+/* Half of a trial is over: `rate` with those that are wanted now. */
+static void judge(struct wf_crowd *c, double rate, weft_time now)
+{
+	if (c->wanted != c->tried) {
+		end_trial(c, good_enough(c, c->tried_rate, rate), now);
+	} else if (good_enough(c, rate, c->before_rate)) {
+		c->tried_rate = rate;
+		want(c, c->before);
+	} else {
+		end_trial(c, false, now);
+	}
+	c->last = rate;
+}
+
 static void measure(struct wf_crowd *c, const struct wf_crowd_view *v)
 {
 	double rate;
 
+	c->done += v->done;
+	c->length += v->length;
+	if (c->done < TURNS * v->fibers && c->length < LAST_WINDOW)
+		return;
+	rate = rate_of(c->done, c->length);
+	c->done = 0;
+	c->length = 0;
 	if (++c->windows <= SETTLED)
 		return;
-	enter(c->rates, c->windows - SETTLED - 1, rate_of(v));
-	if (c->windows < SETTLED + WF_CROWD_MEASURED)
-		return;
-	rate = c->rates[WF_CROWD_MEASURED / 2];
-	if (c->wanted < c->before)
-		judge_fewer(c, rate, v->now);
-	else
-		judge_all(c, rate, v->now);
-	c->last = rate;
-	c->trying = false;
+	enter(c->rates, c->windows - SETTLED - 1, rate);
+	if (c->windows == SETTLED + WF_CROWD_MEASURED)
+		judge(c, c->rates[WF_CROWD_MEASURED / 2], v->now);
 }
 
 void wf_crowd_held(struct wf_crowd *c, weft_time now)
 {
 	if (c->all == 1)
 		return;
-	c->wanted = c->all;
+	want(c, c->all);
 	c->found = c->all;
-	c->crowded = 0;
 	c->trying = false;
 	put_off(&c->fewer_at, &c->fewer_pause, now);
 }
@@ -161,14 +184,15 @@ static uint32_t fewer(const struct wf_crowd *c, const struct wf_crowd_view *v)
 /* Whether it is wrong now is seen as ever, by those having no time left. */
 static void take_up(struct wf_crowd *c, weft_time now)
 {
-	c->wanted = c->found;
+	want(c, c->found);
 	c->found = c->all;
 	put_off_all(c, now);
 }
 
 static void look(struct wf_crowd *c, const struct wf_crowd_view *v)
 {
-	double rate = rate_of(v), recent = (c->last + rate) / 2;
+	double rate = rate_of(v->done, v->length),
+	       recent = (c->last + rate) / 2;
 
 	c->last = rate;
 	c->crowded = crowded(c, v) ? c->crowded + 1 : 0;
@@ -187,9 +211,11 @@ static void rest(struct wf_crowd *c)
 {
 	uint32_t wanted = c->trying ? c->before : c->wanted;
 	uint32_t found = wanted < c->all ? wanted : c->found;
+	weft_time all_pause = c->all_pause;
 
 	wf_crowd_begin(c, c->all);
 	c->found = found;
+	c->all_pause = all_pause;
 }
 
 void wf_crowd_turn(struct wf_crowd *c, const struct wf_crowd_view *v)

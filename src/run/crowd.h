@@ -12,10 +12,11 @@
  *      steady     all are wanted, or so many as were found to be best.
  *                 Crowded: try fewer.  Fewer than all for a while, and those
  *                 have no time left, or for a long while: try all
- *      trying     for some windows, of which the first ones are not measured;
- *                 then keep what does as much with fewer, or more with all;
- *                 else go back, and wait twice as long before it is tried
- *                 again
+ *      trying     for some windows, of which the first one is not measured;
+ *                 if that does as much with fewer, or more with all, go back
+ *                 for as many windows, as the load may have grown meanwhile;
+ *                 keep what is better than both before and after; else wait
+ *                 twice as long before it is tried again
  *
  * "Crowded" is when the workers' threads wait for a CPU, as the kernel counts
  * that.  Where little is done nothing is tried, and all are wanted; what was
@@ -29,15 +30,18 @@
 
 #include "weft/time.h"
 
-/* Windows of a trial: the middle one of their rates counts, not a hiccup. */
-#define WF_CROWD_MEASURED 7
+/*
+ * Windows in a row: the middle one of their rates counts, not a hiccup.  What
+ * has been asked already says nothing of who asks, so they are so long that
+ * each fiber has its turn, if that does not take too long.
+ */
+#define WF_CROWD_MEASURED 5
 
 struct wf_crowd {
 	uint32_t all;    /* constant: workers */
 	uint32_t wanted; /* now */
 	bool trying;
-	uint32_t
-		found; /* to be best when last there was much to do, or `all` */
+	uint32_t found; /* to be best, before a lull; or `all` */
 	/* When steady. */
 	unsigned crowded; /* windows in a row */
 	unsigned full;    /* the same: nobody had time left */
@@ -46,16 +50,19 @@ struct wf_crowd {
 	weft_time all_at, all_pause;
 	weft_time all_by; /* in any case */
 	/* When trying. */
-	uint32_t before;                 /* wanted */
-	double rate;                     /* then */
+	uint32_t before, tried;          /* numbers wanted */
+	double before_rate, tried_rate;  /* done in a second */
 	double rates[WF_CROWD_MEASURED]; /* in ascending order */
-	unsigned windows;                /* so far */
+	unsigned windows;                /* since the last change */
+	uint64_t done;                   /* in the present window, so far */
+	weft_time length;
 };
 
 /* What was seen of the workers in a window. */
 struct wf_crowd_view {
 	weft_time now, length;
-	uint64_t done; /* any unit that stays the same: fibers have waited */
+	uint64_t done;   /* any unit that stays the same: see census.h */
+	uint64_t fibers; /* that there are */
 	/* By those that were wanted, of whom it is known, together. */
 	weft_time ran, waited; /* on CPUs, for CPUs */
 	uint32_t known;

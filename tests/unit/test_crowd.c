@@ -95,6 +95,16 @@ static struct work with_hiccups(uint32_t wanted)
 	return done;
 }
 
+/* More and more is asked, and two would do it better. */
+static struct work growing(uint32_t wanted)
+{
+	static unsigned windows;
+	struct work done = with_client(wanted);
+
+	done.rate = (20000 + 2000 * windows++) * (wanted == 1 ? 0.8 : 1);
+	return done;
+}
+
 /* Two CPUs, and a program that has nothing to do with us. */
 static struct work with_stranger(uint32_t wanted)
 {
@@ -140,7 +150,13 @@ Test(crowd, one_worker_is_wanted_where_the_client_needs_the_other_cpu)
 Test(crowd, a_hiccup_does_not_spoil_a_trial)
 {
 	begin(2);
-	cr_assert_leq(pass(1, with_hiccups, 1), WEFT_MSEC(40));
+	cr_assert_leq(pass(1, with_hiccups, 1), WEFT_MSEC(100));
+}
+
+Test(crowd, a_load_that_grows_is_no_proof)
+{
+	begin(2);
+	cr_assert_leq(pass(1, growing, 2), WEFT_MSEC(400));
 }
 
 Test(crowd, all_are_seldom_tried_where_those_wanted_have_time_left)
@@ -381,6 +397,39 @@ static int leave_the_second(void *unused)
 Test(crowd, the_descriptors_of_a_worker_go_to_one_that_is_wanted)
 {
 	run_with(2, leave_the_second);
+}
+
+#define CALLS 100
+
+static uint64_t calls_of(unsigned worker)
+{
+	return atom_load_rlx(&wf_runtime.workers[worker].calls);
+}
+
+static int count_calls(void *unused)
+{
+	uint64_t before, n;
+	int fd[2];
+
+	(void)unused;
+	T_CHECK(t_pair(fd) == 0);
+	T_CHECK(weft_sleep(WEFT_USEC(1)) == 0);
+	before = calls_of(0);
+	for (int i = 0; i < CALLS; i++) {
+		send_(fd[0], 1);
+		receive(fd[1], &n);
+		T_CHECK(weft_recv(fd[1], &n, sizeof n, MSG_DONTWAIT) ==
+			-EAGAIN);
+	}
+	T_CHECK(weft_sleep(WEFT_USEC(1)) == 0);
+	T_CHECK(calls_of(0) == before + 2 * CALLS);
+	T_CHECK(weft_close(fd[0]) == 0 && weft_close(fd[1]) == 0);
+	return 0;
+}
+
+Test(crowd, calls_on_descriptors_are_counted)
+{
+	run_with(1, count_calls);
 }
 
 static int ask_a_pinned_one(void *unused)
