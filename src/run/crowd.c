@@ -16,8 +16,9 @@
 #define ALL_AGAIN   WEFT_SEC(1)
 #define LAST_PAUSE  WEFT_SEC(32)
 /* Fewer may do a little less; all must do clearly more. */
-#define AS_MUCH 0.97
-#define MORE    1.06
+#define AS_MUCH  0.97
+#define HOPELESS 0.9 /* twice in a row */
+#define MORE     1.06
 
 void wf_crowd_begin(struct wf_crowd *c, uint32_t workers)
 {
@@ -107,6 +108,13 @@ static void enter(double rates[], unsigned n, double rate)
 	rates[n] = rate;
 }
 
+/* After two windows neither of which is near to what was done before. */
+static bool hopeless(const struct wf_crowd *c)
+{
+	return c->wanted == c->tried && c->windows == SETTLED + 2 &&
+	       c->rates[1] < HOPELESS * c->before_rate;
+}
+
 /* Half of a trial is over: `rate` with those that are wanted now. */
 static void judge(struct wf_crowd *c, double rate, weft_time now)
 {
@@ -135,7 +143,9 @@ static void measure(struct wf_crowd *c, const struct wf_crowd_view *v)
 	if (++c->windows <= SETTLED)
 		return;
 	enter(c->rates, c->windows - SETTLED - 1, rate);
-	if (c->windows == SETTLED + WF_CROWD_MEASURED)
+	if (hopeless(c))
+		end_trial(c, false, v->now);
+	else if (c->windows == SETTLED + WF_CROWD_MEASURED)
 		judge(c, c->rates[WF_CROWD_MEASURED / 2], v->now);
 }
 

@@ -15,8 +15,9 @@
  *      trying     for some windows, of which the first one is not measured;
  *                 if that does as much with fewer, or more with all, go back
  *                 for as many windows, as the load may have grown meanwhile;
- *                 keep what is better than both before and after; else wait
- *                 twice as long before it is tried again
+ *                 keep what is better than both before and after; else, or
+ *                 at once if it is far from that, wait twice as long before
+ *                 it is tried again
  *
  * "Crowded" is when the workers' threads wait for a CPU, as the kernel counts
  * that.  Where little is done nothing is tried, and all are wanted; what was

@@ -112,6 +112,12 @@ static struct work with_stranger(uint32_t wanted)
 			   : (struct work){133000, 1.33, 0.6};
 }
 
+/* Others wait for CPUs too, but two workers do twice as much as one. */
+static struct work worth_two(uint32_t wanted)
+{
+	return (struct work){100000 * wanted, 0.98 * wanted, 0.6};
+}
+
 static struct work undisturbed(uint32_t wanted)
 {
 	return (struct work){100000 * wanted, 0.98 * wanted, 0.02};
@@ -157,6 +163,12 @@ Test(crowd, a_load_that_grows_is_no_proof)
 {
 	begin(2);
 	cr_assert_leq(pass(1, growing, 2), WEFT_MSEC(400));
+}
+
+Test(crowd, a_trial_without_hope_is_short)
+{
+	begin(2);
+	cr_assert_leq(pass(1, worth_two, 2), WEFT_MSEC(100));
 }
 
 Test(crowd, all_are_seldom_tried_where_those_wanted_have_time_left)
