@@ -228,6 +228,12 @@ def ab(plan, server, connections, more):
             "latency.p99": float(re.search(r"^ +99% +(\d+)", said, re.M)[1])}
 
 
+def run_under(client, plan, command, port, *args):
+    """What a client finds of a server that runs only meanwhile."""
+    with Listener(command, port) as server:
+        return client(plan, server, *args)
+
+
 def serve(kind, client, connections, **floors):
     def measure(plan, table):
         with tempfile.TemporaryDirectory() as folder, \
@@ -237,9 +243,8 @@ def serve(kind, client, connections, **floors):
                 rounds.append([])
                 port = free_port()
                 for side in on_both(plan, command(port)):
-                    with Listener(side, port) as server:
-                        rounds[-1].append(client(plan, server, connections,
-                                                 more))
+                    rounds[-1].append(run_under(client, plan, side, port,
+                                                connections, more))
         add_server(table, f"posix.{kind.__name__}.{connections}", rounds,
                    floors)
     return measure
@@ -253,24 +258,23 @@ def tail(connections, part):
     the bare loop shows, which serves a file of that size.
     """
     def measure(plan, table):
-        rounds = []
+        rounds = []  # both at the rate, threads at their most, the bare loop
         with tempfile.TemporaryDirectory() as folder, \
-                microhttpd(plan, folder) as (command, more):
-            (pathlib.Path(folder) / more[-1].strip("/")).write_bytes(bytes(100))
+                microhttpd(plan, folder) as (server, more):
+            length = more[-1].strip("/")
+            (pathlib.Path(folder) / length).write_bytes(bytes(int(length)))
             bare = [bench(plan, "limits/http_epoll"), "-d", folder]
             for _ in range(plan.rounds):
                 port = free_port()
-                sides = on_both(plan, command(port))
-
-                def under_load(side, *rate, port=port):
-                    with Listener(side, port) as server:
-                        return load(plan, server, connections, more, *rate)
-
-                most = under_load(sides[THREADS])
-                least = under_load([*bare, f"127.0.0.1:{port}"])
-                rate = part * most["rate"]
-                rounds.append([under_load(side, rate) for side in sides])
-                rounds[-1] += [most, least]
+                sides = on_both(plan, server(port))
+                most, least = (
+                    run_under(load, plan, command, port, connections, more)
+                    for command in (sides[THREADS],
+                                    [*bare, f"127.0.0.1:{port}"]))
+                rounds.append([
+                    run_under(load, plan, side, port, connections, more,
+                              part * most["rate"]) for side in sides])
+                rounds[-1] += most, least
         name = f"posix.microhttpd.{connections}"
         table.add(f"{name}.p99_ratio.least",
                   ratio(rounds, 3, 2, "latency.p99"))
