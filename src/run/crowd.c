@@ -126,7 +126,6 @@ static void judge(struct wf_crowd *c, double rate, weft_time now)
 	} else {
 		end_trial(c, false, now);
 	}
-	c->last = rate;
 }
 
 static void measure(struct wf_crowd *c, const struct wf_crowd_view *v)
