@@ -24,11 +24,6 @@ void wf_budget_spend(void)
 	sched_spend(wf_self());
 }
 
-void wf_count_call(long result)
-{
-	sched_called(wf_self(), result);
-}
-
 /* False: not yet, wait. */
 static bool once(struct wf_source *s, struct wf_attempt *a, long *result)
 {

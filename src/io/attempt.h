@@ -52,7 +52,4 @@ int wf_back_off(struct wf_source *s, weft_time *delay, weft_time deadline);
 /* One operation done at once: yield when the fiber's budget is spent. */
 void wf_budget_spend(void);
 
-/* The same, a call with that result, which sched_called() counts. */
-void wf_count_call(long result);
-
 #endif

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "core/sched.h"
+#include "core/self.h"
 #include "io/transfer.h"
 #include "os/call.h"
 #include "weft/io.h"
@@ -86,7 +88,7 @@ static ssize_t send_to_unix(int fd, struct message *m)
 				 ? -EAGAIN
 				 : wf_back_off(s, &delay, m->attempt.deadline);
 	wf_source_leave(s);
-	wf_count_call(n);
+	sched_called(wf_self(), n);
 	return n == -EAGAIN ? waited : n;
 }
 

@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <poll.h>
 
+#include "core/sched.h"
 #include "core/self.h"
 #include "io/attempt.h"
 #include "io/offload.h"
@@ -257,7 +258,7 @@ static long run(struct flow *f, int in, int out)
 		wf_source_leave(f->out.source);
 	}
 	wf_source_leave(f->in.source);
-	wf_count_call(n);
+	sched_called(wf_self(), n);
 	return n;
 }
 
