@@ -10,6 +10,7 @@
 #include "core/sched.h"
 #include "os/clock.h"
 #include "os/state.h"
+#include "run/worker.h"
 
 struct done {
 	uint64_t calls, parks; /* of all workers */
@@ -33,19 +34,6 @@ static struct done count_done(void)
 		all.parks += atom_load_rlx(&w->parks);
 	}
 	return all;
-}
-
-/* Ends before beginnings, as there are more of these later. */
-static uint64_t count_fibers(void)
-{
-	uint64_t ended = atom_load_rlx(&wf_runtime.ended), begun;
-
-	for (uint32_t i = 0; i < wf_runtime.count; i++)
-		ended += atom_load_rlx(&wf_runtime.workers[i].ended);
-	begun = atom_load_rlx(&wf_runtime.spawned);
-	for (uint32_t i = 0; i < wf_runtime.count; i++)
-		begun += atom_load_rlx(&wf_runtime.workers[i].spawned);
-	return begun - ended;
 }
 
 int wf_census_begin(void)
@@ -112,18 +100,20 @@ static void view_shares(struct wf_crowd_view *v, uint32_t wanted)
 
 bool wf_census_take(weft_time now, weft_time window, struct wf_crowd_view *view)
 {
+	struct wf_lives n;
 	struct done done;
 	uint64_t calls, parks;
 
 	if (now - census.since < window)
 		return false;
+	n = wf_worker_lives();
 	done = count_done();
 	calls = done.calls - census.done.calls;
 	parks = done.parks - census.done.parks;
 	*view = (struct wf_crowd_view){.now = now,
 				       .length = now - census.since,
 				       .done = calls > parks ? calls : parks,
-				       .fibers = count_fibers()};
+				       .fibers = n.begun - n.ended};
 	census.since = now;
 	census.done = done;
 	if (wf_crowd_busy(view))

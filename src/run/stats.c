@@ -14,12 +14,12 @@
 #include "io/source.h"
 #include "os/stack.h"
 #include "run/watch.h"
+#include "run/worker.h"
 
 static void add_worker(struct weft_counts *s, struct wf_worker *w)
 {
 	s->workers_asleep += atom_load_rlx(&w->asleep) != 0;
 	s->timers += atom_load_rlx(&w->timers.count);
-	s->spawned += atom_load_rlx(&w->spawned);
 	s->passes += atom_load_rlx(&w->passes);
 	s->steals += atom_load_rlx(&w->steals);
 	s->sleeps += atom_load_rlx(&w->sleeps);
@@ -38,19 +38,9 @@ static void add_stacks(struct weft_counts *s)
 	}
 }
 
-static uint64_t count_ended(void)
-{
-	uint64_t n = atom_load_rlx(&wf_runtime.ended);
-
-	for (uint32_t i = 0; i < wf_runtime.count; i++)
-		n += atom_load_rlx(&wf_runtime.workers[i].ended);
-	return n;
-}
-
 static void collect(struct weft_counts *s)
 {
-	/* Before those that have begun, as there are more of these later. */
-	uint64_t ended = count_ended();
+	struct wf_lives n = wf_worker_lives();
 
 	*s = (struct weft_counts){
 		.size = sizeof *s,
@@ -63,8 +53,8 @@ static void collect(struct weft_counts *s)
 	};
 	for (uint32_t i = 0; i < wf_runtime.count; i++)
 		add_worker(s, &wf_runtime.workers[i]);
-	s->spawned += atom_load_rlx(&wf_runtime.spawned);
-	s->fibers = s->spawned > ended ? s->spawned - ended : 0;
+	s->spawned = n.begun;
+	s->fibers = n.begun > n.ended ? n.begun - n.ended : 0;
 	add_stacks(s);
 }
 

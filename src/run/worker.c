@@ -341,17 +341,26 @@ static bool work_in_sight(struct wf_worker *w)
 		!atom_load_rlx(&cancelled));
 }
 
+struct wf_lives wf_worker_lives(void)
+{
+	struct wf_lives n = {.ended = atom_load_rlx(&wf_runtime.ended)};
+
+	for (uint32_t i = 0; i < wf_runtime.count; i++)
+		n.ended += atom_load_rlx(&wf_runtime.workers[i].ended);
+	n.begun = atom_load_rlx(&wf_runtime.spawned);
+	for (uint32_t i = 0; i < wf_runtime.count; i++)
+		n.begun += atom_load_rlx(&wf_runtime.workers[i].spawned);
+	return n;
+}
+
 /* Fibers that live; says so too if it cannot know, as somebody is awake. */
 static bool any_living(void)
 {
 	uint64_t asleep = wf_idle_all_asleep(&wf_runtime.idle);
-	uint64_t n = atom_load_rlx(&wf_runtime.spawned) -
-		     atom_load_rlx(&wf_runtime.ended);
+	struct wf_lives n = wf_worker_lives();
 
-	for (uint32_t i = 0; i < wf_runtime.count; i++)
-		n += atom_load_rlx(&wf_runtime.workers[i].spawned) -
-		     atom_load_rlx(&wf_runtime.workers[i].ended);
-	return !asleep || n || wf_idle_all_asleep(&wf_runtime.idle) != asleep;
+	return !asleep || n.begun != n.ended ||
+	       wf_idle_all_asleep(&wf_runtime.idle) != asleep;
 }
 
 static void unpark(struct weft_fiber *f, void *unused)

@@ -28,6 +28,17 @@ void wf_worker_end(struct wf_worker *w);
  */
 bool wf_worker_run(struct wf_carrier *c);
 
+/* Fibers, since the runtime began. */
+struct wf_lives {
+	uint64_t begun, ended;
+};
+
+/*
+ * Ends are counted before beginnings, as there are more of these later.
+ * Context: anyone while the workers are there.
+ */
+struct wf_lives wf_worker_lives(void);
+
 /* Make every worker leave its loop; the one that finds no fiber left does. */
 void wf_worker_finish(void);
 bool wf_worker_over(void);
