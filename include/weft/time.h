@@ -40,7 +40,8 @@ WEFT_API weft_time weft_after(weft_time delay);
 
 /*
  * Wait until `deadline` has passed, or for `delay`.  Never returns early
- * without an error; at most about 2 ms late while a CPU is idle.
+ * without an error; late by 2 to 9 ms at most, behind a fiber that computes,
+ * while a CPU is idle.
  *
  * Context: any thread; waits.
  * Errors: -ECANCELED, -ETIMEDOUT the deadline of a scope: the sleep has ended

@@ -4,12 +4,9 @@
  */
 #include "core/idle.h"
 
-#include "os/futex.h"
-
 void wf_idle_begin(struct wf_idle *i, uint32_t workers)
 {
 	atom_store_rlx(&i->wanted, workers);
-	atom_store_rlx(&i->rest, 0);
 	atom_store_rlx(&i->word, WF_RISE + workers * WF_AWAKE);
 }
 
@@ -49,56 +46,15 @@ bool wf_idle_sleep(struct wf_idle *i, bool searching)
 	return idle_awake(before) == 1;
 }
 
-static WF_COLD void end_rest(struct wf_idle *i)
+bool wf_idle_rise(struct wf_idle *i)
 {
-	uint32_t resting = WF_RESTING;
+	uint64_t before;
 
-	if (atom_cas_rlx(&i->rest, &resting, 0))
-		wf_futex_wake(&i->rest, 1);
-}
-
-static void rise(struct wf_idle *i, uint64_t awake)
-{
 	/* [idle-fence] */
-	atom_add_sc(&i->word, WF_RISE + awake);
-	/* [idle-rest] */
+	before = atom_add_sc(&i->word, WF_RISE + WF_AWAKE);
+	/* [vigil-rest] */
 	atom_fence_sc();
-	if (unlikely(atom_load_rlx(&i->rest) == WF_RESTING))
-		end_rest(i);
-}
-
-void wf_idle_rise(struct wf_idle *i)
-{
-	rise(i, WF_AWAKE);
-}
-
-void wf_idle_disturb(struct wf_idle *i)
-{
-	rise(i, 0);
-}
-
-void wf_idle_tick(struct wf_idle *i, weft_time deadline)
-{
-	wf_futex_wait(&i->rest, 0, deadline);
-}
-
-void wf_idle_rest(struct wf_idle *i, uint64_t seen)
-{
-	uint32_t none = 0;
-
-	if (!atom_cas_rlx(&i->rest, &none, WF_RESTING))
-		return;
-	/* [idle-rest] */
-	atom_fence_sc();
-	if (wf_idle_all_asleep(i) == seen)
-		wf_futex_wait(&i->rest, WF_RESTING, WEFT_FOREVER);
-	end_rest(i);
-}
-
-void wf_idle_end_rest(struct wf_idle *i)
-{
-	atom_store_rlx(&i->rest, WF_ENDED);
-	wf_futex_wake(&i->rest, 1);
+	return idle_awake(before) == 0;
 }
 
 bool wf_idle_rouse(struct wf_idle *i)

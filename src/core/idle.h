@@ -38,14 +38,6 @@
  * publishes what its own events have woken would look for itself in vain, for
  * ever.
  *
- * The thread that looks after the workers (run/sentinel.h) has nothing to do
- * while all of them sleep, and is woken by the first that rises:
- *
- *      rest      rest = RESTING; full fence [idle-rest]; if nobody is awake
- *                and nobody has risen since it looked last, sleep
- *      rise      awake + 1; full fence [idle-rest]; if RESTING is there, swap
- *                in 0 and wake it
- *
  * How many workers are `wanted` may change at any time (run/crowd.h); the first
  * so many are.  The others are woken for work only where a wanted one was not
  * found in time, search for none, and pass their descriptors on (io/source.h),
@@ -66,21 +58,15 @@
 
 #include "base/atom.h"
 #include "base/cc.h"
-#include "weft/time.h"
 
 struct wf_idle {
 	_Atomic uint64_t word WF_ALIGNED(WF_CACHE_LINE);
 	_Atomic uint32_t wanted; /* sentinel writes: see above */
-	_Atomic uint32_t rest;   /* atomic, a futex: see above */
 };
 
 /* Values of `asleep`, beside 0. */
 #define WF_DOZING 1u
 #define WF_CALLED 2u
-
-/* Values of `rest`, beside 0. */
-#define WF_RESTING 1u
-#define WF_ENDED   2u
 
 #define WF_AWAKE     UINT64_C(1)
 #define WF_SEARCHING (UINT64_C(1) << 16)
@@ -98,17 +84,6 @@ static inline uint32_t idle_searching(uint64_t word)
 
 /* The word, if nobody is awake; else 0. */
 uint64_t wf_idle_all_asleep(struct wf_idle *i);
-
-/*
- * The sentinel: sleep until `deadline`, or until a worker rises if nobody has
- * since the word was `seen`; end that sleep, and every one after it.
- */
-void wf_idle_tick(struct wf_idle *i, weft_time deadline);
-void wf_idle_rest(struct wf_idle *i, uint64_t seen);
-void wf_idle_end_rest(struct wf_idle *i);
-
-/* End its rest, as a worker does that rises.  Context: signal handlers too. */
-void wf_idle_disturb(struct wf_idle *i);
 
 /* Whether somebody would take work if there were any to share. */
 static inline bool idle_hungry(struct wf_idle *i)
@@ -131,8 +106,11 @@ bool wf_idle_found(struct wf_idle *i);
 /* True: the caller was the last one awake. */
 bool wf_idle_sleep(struct wf_idle *i, bool searching);
 
-/* A sleeper is awake again; it was counted already by who has roused it. */
-void wf_idle_rise(struct wf_idle *i);
+/*
+ * A sleeper is awake again; true: nobody was.  Take that back: it was counted
+ * already, by who has roused it.
+ */
+bool wf_idle_rise(struct wf_idle *i);
 void wf_idle_unrise(struct wf_idle *i);
 
 /*

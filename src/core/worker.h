@@ -18,6 +18,7 @@
 #include "core/inject.h"
 #include "core/runq.h"
 #include "core/timer.h"
+#include "core/vigil.h"
 #include "os/poll.h"
 #include "os/stack.h"
 
@@ -74,6 +75,7 @@ struct wf_runtime {
 	uint8_t stack_class;       /* constant: the default */
 	_Atomic bool stopping;     /* every fiber counts as cancelled */
 	struct wf_idle idle;
+	struct wf_vigil vigil;
 	struct wf_inject inject;
 	sigset_t mask; /* constant: of the caller of weft_run() */
 	/* What had no worker to count it. */

@@ -49,6 +49,8 @@ int wf_begin_own_from(int fd)
 {
 	int next = nearest(wf_proxy_descriptor(), fd, INT_MAX);
 
+	if (wf_runtime.count)
+		next = nearest(wf_runtime.vigil.alarm.fd, fd, next);
 	for (uint32_t i = 0; i < wf_runtime.count; i++) {
 		const struct wf_poll *p = &wf_runtime.workers[i].poll;
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unwind.h>
 
-#include "core/sched.h"
+#include "core/worker.h"
 #include "os/call.h"
 #include "os/thread.h"
 #include "posix/delivery.h"
@@ -48,8 +48,7 @@ static void knock(struct wf_identity *id)
 		list_push(&knocks.due, &id->knock);
 	spin_unlock(&knocks.lock);
 	interrupt(id);
-	/* The sentinel is awake while somebody is. */
-	wf_sched_notify();
+	wf_vigil_disturb(&wf_runtime.vigil);
 }
 
 static bool still_due(struct wf_identity *id)

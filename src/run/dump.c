@@ -346,7 +346,7 @@ static void on_quit(int signal)
 {
 	(void)signal;
 	atom_store_rlx(&asked, true);
-	wf_idle_disturb(&wf_runtime.idle);
+	wf_vigil_disturb(&wf_runtime.vigil);
 }
 
 bool wf_dump_asked(void)

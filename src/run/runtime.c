@@ -188,7 +188,10 @@ static int begin_workers(uint32_t count)
 	}
 	wf_runtime.count = count;
 	wf_idle_begin(&wf_runtime.idle, count);
-	return 0;
+	r = wf_vigil_begin(&wf_runtime.vigil);
+	if (r < 0)
+		end_workers(count);
+	return r;
 }
 
 static int begin(const struct weft_options *o)
@@ -238,6 +241,7 @@ static void end(void)
 	wf_dump_end();
 	wf_sample_end();
 	wf_offload_end();
+	wf_vigil_end(&wf_runtime.vigil);
 	end_workers(wf_runtime.count);
 	atom_store_rlx(&wf_runtime.stopping, false);
 	wf_stack_close();
@@ -321,6 +325,8 @@ static void forget_in_child(void)
 	wf_process_forget();
 	wf_sentinel_forget();
 	wf_watch_forget();
+	if (wf_runtime.count)
+		wf_vigil_end(&wf_runtime.vigil);
 	for (uint32_t i = 0; i < wf_runtime.count; i++)
 		wf_poll_close(&wf_runtime.workers[i].poll);
 	memset(&wf_runtime, 0, sizeof wf_runtime);

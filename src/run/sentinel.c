@@ -16,17 +16,19 @@
 #include "run/dump.h"
 #include "run/trace.h"
 #include "run/watch.h"
+#include "run/worker.h"
 
-/* Between two looks: if somebody is awake and a CPU idle; if none is; and if
- * all sleep.  A look costs as much as several requests: where one worker is
- * wanted, and no other would serve anything, there are fewer. */
-#define GLANCE    WEFT_MSEC(1)
-#define TICK      WEFT_MSEC(3)
-#define LAZY      WEFT_MSEC(2)
-#define LAZY_ONE  WEFT_MSEC(8)
-#define PATIENCE  WEFT_MSEC(5)
-#define LONG_TURN WEFT_USEC(50) /* stealing a fiber costs less */
-#define QUIET     32            /* looks that found nobody awake, then rest */
+#define PATIENCE WEFT_MSEC(5)
+/* Between two looks, each of which costs as much as several requests: if a CPU
+ * is idle; and if none is, so that two of them see what has lasted as long. */
+#define GLANCE WEFT_MSEC(1)
+#define TICK   (PATIENCE + PATIENCE / 20)
+/* After a moment when all slept.  To move an alarm that is the next thing to
+ * happen on a CPU costs a guest 8 us: so no less than half of it is left then,
+ * which is a tick of the kernel's. */
+#define SLACK     WEFT_MSEC(8)
+#define LATEST    WEFT_MSEC(100) /* however often all sleep */
+#define LONG_TURN WEFT_USEC(50)  /* stealing a fiber costs less */
 /* A thread without CPU time for so long is blocked, if /proc does not tell. */
 #define LONG_BLOCKED WEFT_MSEC(20)
 
@@ -49,13 +51,7 @@ static struct sight *sights; /* one a worker */
 static uint32_t limit;
 static bool yields; /* CPUs to others, where that is no loss */
 static struct wf_crowd crowd;
-static unsigned quiet;
-static uint64_t last_word;
-
-static bool over(void)
-{
-	return atom_load_rlx(&wf_runtime.idle.rest) == WF_ENDED;
-}
+static bool busy; /* so that it matters how many do it: see crowd.h */
 
 static bool asleep(struct wf_worker *w)
 {
@@ -186,47 +182,25 @@ static bool any_asleep(void)
 	return false;
 }
 
-/* Returns how many are awake. */
-static uint32_t look(bool idle)
+static void look(bool idle, weft_time now)
 {
-	weft_time now = wf_clock_now();
-	uint32_t awake = 0;
-
 	for (uint32_t i = 0; i < wf_runtime.count; i++) {
 		struct wf_worker *w = &wf_runtime.workers[i];
 
-		if (asleep(w))
-			continue;
-		look_at(w, &sights[i], idle, now);
-		awake++;
+		if (!asleep(w))
+			look_at(w, &sights[i], idle, now);
 	}
-	return awake;
 }
 
-static weft_time period(uint32_t awake, bool idle)
-{
-	if (awake)
-		return idle ? GLANCE : TICK;
-	return crowd.wanted == 1 ? LAZY_ONE : LAZY;
-}
-
-/* Whether nothing has happened for so long that nothing will. */
-static bool at_rest(uint64_t word)
-{
-	quiet = word && word == last_word ? quiet + 1 : 0;
-	last_word = word;
-	return quiet >= QUIET;
-}
-
-static void want_more_or_fewer(void)
+static void want_more_or_fewer(weft_time now)
 {
 	struct wf_crowd_view view;
 	uint32_t before;
 
-	if (!yields)
+	if (!wf_census_take(now, wf_crowd_window(&crowd), &view))
 		return;
-	if (wf_census_take(wf_clock_now(), wf_crowd_window(&crowd), &view))
-		wf_crowd_turn(&crowd, &view);
+	wf_crowd_turn(&crowd, &view);
+	busy = wf_crowd_busy(&view);
 	before = atom_load_rlx(&wf_runtime.idle.wanted);
 	atom_store_rlx(&wf_runtime.idle.wanted, crowd.wanted);
 	/* Who published meanwhile has relied on fewer. */
@@ -234,19 +208,30 @@ static void want_more_or_fewer(void)
 		wf_sched_notify();
 }
 
+static weft_time period(bool idle, bool all_asleep)
+{
+	if (all_asleep)
+		return SLACK;
+	return idle ? GLANCE : TICK;
+}
+
 static void tick(void)
 {
-	bool idle = any_asleep();
-	uint32_t awake = look(idle);
+	bool idle = any_asleep(), again;
+	weft_time now = wf_clock_now();
+	uint64_t word;
 
-	want_more_or_fewer();
-	if (wf_sentinel_at_look && wf_sentinel_at_look())
-		last_word = 0;
-	if (at_rest(wf_idle_all_asleep(&wf_runtime.idle)))
-		wf_idle_rest(&wf_runtime.idle, last_word);
+	look(idle, now);
+	if (yields)
+		want_more_or_fewer(now);
+	again = wf_sentinel_at_look && wf_sentinel_at_look();
+	wf_vigil_allow(&wf_runtime.vigil, SLACK,
+		       busy || again ? 0 : now + LATEST);
+	word = wf_idle_all_asleep(&wf_runtime.idle);
+	if (word && !again)
+		wf_vigil_rest(&wf_runtime.vigil, &wf_runtime.idle, word);
 	else
-		wf_idle_tick(&wf_runtime.idle,
-			     wf_clock_now() + period(awake, idle));
+		wf_vigil_sleep(&wf_runtime.vigil, now + period(idle, word));
 }
 
 static void *main_of_sentinel(void *unused)
@@ -254,7 +239,7 @@ static void *main_of_sentinel(void *unused)
 	(void)unused;
 	wf_thread_name("weft-watch");
 	wf_signals_restore(&wf_runtime.mask);
-	while (!over()) {
+	while (!wf_worker_over()) {
 		if (wf_dump_asked())
 			weft_dump(2);
 		tick();
@@ -274,8 +259,7 @@ int wf_sentinel_begin(const struct weft_options *o)
 	limit = o->stuck_threads;
 	yields = wf_runtime.count > 1 && !o->all_workers;
 	wf_crowd_begin(&crowd, wf_runtime.count);
-	quiet = 0;
-	last_word = 0;
+	busy = false;
 	r = sights ? wf_thread_start(&thread, main_of_sentinel, NULL) : -ENOMEM;
 	if (r < 0)
 		wf_sentinel_forget();
@@ -284,7 +268,7 @@ int wf_sentinel_begin(const struct weft_options *o)
 
 void wf_sentinel_end(void)
 {
-	wf_idle_end_rest(&wf_runtime.idle);
+	wf_vigil_disturb(&wf_runtime.vigil);
 	wf_thread_join(thread);
 	wf_state_end();
 	wf_sentinel_forget();

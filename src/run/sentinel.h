@@ -23,8 +23,10 @@
  * So with an idle CPU a ready descriptor, an expired timer or a queued fiber
  * waits about 2 ms behind a running fiber, and without one as long as PATIENCE,
  * which grows with the number of threads that compute already: a thousand
- * fibers that compute for a second each are no thousand threads.  At most
- * `stuck_threads` (weft/runtime.h) are in that state at any time.
+ * fibers that compute for a second each are no thousand threads.  Behind the
+ * first fiber that runs after all workers have slept it waits up to 8 ms more,
+ * before anybody looks (vigil.h).  At most `stuck_threads` (weft/runtime.h) are
+ * in that state at any time.
  *
  * "The same fiber": neither the worker's turns nor the time of its last pass
  * has changed.
@@ -32,8 +34,8 @@
  * It also has fewer workers at it where that does more (crowd.h).  "Asleep"
  * above is one of those that are wanted.
  *
- * It rests while every worker sleeps (idle.h), so an idle process has no
- * thread with a timeout.
+ * It rests while every worker sleeps, so an idle process has no thread with a
+ * timeout.
  *
  * It has the signal mask of weft_run()'s caller, so that the program's handlers
  * run on it and never on a fiber's stack.

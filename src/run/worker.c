@@ -415,7 +415,7 @@ static bool sleep_and_rise(struct wf_carrier *here, bool searching)
 {
 	struct wf_worker *w = here->worker;
 	uint32_t asleep;
-	bool last;
+	bool last, first;
 
 	atom_store_rlx(&w->asleep, WF_DOZING);
 	last = wf_idle_sleep(&wf_runtime.idle, searching);
@@ -423,7 +423,9 @@ static bool sleep_and_rise(struct wf_carrier *here, bool searching)
 		atom_bump_rlx(&w->sleeps);
 		wait_for_events(here);
 	}
-	wf_idle_rise(&wf_runtime.idle);
+	first = wf_idle_rise(&wf_runtime.idle);
+	vigil_risen(&wf_runtime.vigil, first && w->slept_long,
+		    atom_load_rlx(&w->now));
 	/* [idle-fence] */
 	asleep = atom_swap_sc(&w->asleep, 0);
 	if (asleep == 0)

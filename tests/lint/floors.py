@@ -25,8 +25,8 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 HOUSE = [
     {"arch": "arch context"},
     {"base": "cc atom check list rng number spin sanitize"},
-    {"os": "call feature clock futex cpu thread state guard valgrind stack poll peek"},
-    {"core": "self fiber kin timer mark life gate carrier runq inject inbox idle worker"
+    {"os": "call feature clock futex cpu thread state guard valgrind stack poll alarm peek"},
+    {"core": "self fiber kin timer mark life gate carrier runq inject inbox idle vigil worker"
              " park join sched waiter adopt hatch wait select sleep ticker local spawn"
              " scope"},
     {"sync": "queue batch sem mutex cond rwlock once round barrier latch group notify chan"

@@ -8,8 +8,8 @@
 
 #include <sched.h>
 
-#include "core/worker.h"
 #include "run/sentinel.h"
+#include "run/worker.h"
 #include "weft/fiber.h"
 
 static _Atomic bool t_stands;
@@ -18,7 +18,7 @@ static _Atomic bool t_stands;
 static bool t_stand(void)
 {
 	atom_store_rlx(&t_stands, true);
-	while (atom_load_rlx(&wf_runtime.idle.rest) != WF_ENDED)
+	while (!wf_worker_over())
 		sched_yield();
 	atom_store_rlx(&t_stands, false);
 	return false;
