@@ -116,17 +116,22 @@ def load_command(args):
     return command + ["--blocking"] * args.blocking + ["--spin"] * args.spin
 
 
-def measure(args, command):
-    """One run of one server: what the load program says, by name."""
-    with Server(command, args.cpu_server) as server:
-        done = subprocess.run(
-            load_command(args) + ["--pid", str(server.process.pid),
-                                  server.address],
-            stdout=subprocess.PIPE, text=True, check=False)
+def drive(args, server):
+    """What the load program says of a server that runs, by name."""
+    done = subprocess.run(
+        load_command(args) + ["--pid", str(server.process.pid),
+                              server.address],
+        stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{server.command}: the load program failed")
     lines = (line.split() for line in done.stdout.splitlines())
     return {name: (float(value), unit) for name, value, unit in lines}
+
+
+def measure(args, command):
+    """One run of one server."""
+    with Server(command, args.cpu_server) as server:
+        return drive(args, server)
 
 
 def report(rounds):

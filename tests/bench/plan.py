@@ -6,6 +6,7 @@ rounds, in turns with what they are compared with, and adds figures.
 """
 import argparse
 import collections
+import contextlib
 import operator
 import re
 import shutil
@@ -97,14 +98,35 @@ def load_options(plan, **given):
     return argparse.Namespace(**{**options, **given})
 
 
+def values(results):
+    return {name: value for name, (value, _) in results.items()}
+
+
 def load_each(plan, servers, **given):
-    """Rounds of one dictionary of results a server."""
+    """Rounds of one dictionary of results a server, which begins for it."""
     options = load_options(plan, **given)
-    rounds = []
-    for _ in range(plan.rounds):
-        results = (compare.measure(options, server) for server in servers)
-        rounds.append([{name: value for name, (value, _) in r.items()}
-                       for r in results])
+    return [[values(compare.measure(options, server)) for server in servers]
+            for _ in range(plan.rounds)]
+
+
+def load_all(plan, servers, **given):
+    """The same of servers that all run all the time.
+
+    Many short rounds, every other one backwards, since what a machine does
+    changes within a second.  Not for so many connections that the client runs
+    out of ports.
+    """
+    options = load_options(plan, seconds=plan.seconds / 4, warmup=0.2, **given)
+    with contextlib.ExitStack() as stack:
+        running = [stack.enter_context(compare.Server(command,
+                                                      options.cpu_server))
+                   for command in servers]
+        rounds = []
+        for turn in range(4 * plan.rounds):
+            order = running if turn % 2 else running[::-1]
+            results = {server: values(compare.drive(options, server))
+                       for server in order}
+            rounds.append([results[server] for server in running])
     return rounds
 
 
