@@ -14,11 +14,13 @@
 #define SETTLED     1 /* windows after a change, not measured */
 #define FEWER_AGAIN WEFT_MSEC(250) /* at first: it may have been a bad moment */
 #define ALL_AGAIN   WEFT_SEC(1)
+#define BEGUN       WEFT_MSEC(100) /* after a lull */
 #define LAST_PAUSE  WEFT_SEC(32)
-/* Fewer may do a little less; all must do clearly more. */
+/* Fewer may do a little less, but hardly ever much; all must do more. */
 #define AS_MUCH  0.97
-#define HOPELESS 0.9 /* twice in a row */
+#define FAR_LESS 0.9 /* once is a hiccup */
 #define MORE     1.06
+#define WINS     2 /* of fewer, if not in all windows but one */
 
 void wf_crowd_begin(struct wf_crowd *c, uint32_t workers)
 {
@@ -52,6 +54,7 @@ static void want(struct wf_crowd *c, uint32_t wanted)
 	c->windows = 0;
 	c->done = 0;
 	c->length = 0;
+	c->recent = 0;
 	c->crowded = 0;
 	c->full = 0;
 }
@@ -62,6 +65,7 @@ static void begin_trial(struct wf_crowd *c, uint32_t wanted, double rate)
 	c->before_rate = rate;
 	c->tried = wanted;
 	c->trying = true;
+	c->won = 0;
 	want(c, wanted);
 }
 
@@ -83,9 +87,17 @@ static bool fewer_tried(const struct wf_crowd *c)
 	return c->tried < c->before;
 }
 
-static bool good_enough(const struct wf_crowd *c, double tried, double before)
+/*
+ * By the last but one and the middle one of the rates with those tried.  Where
+ * the same number does half as much again in one window as in another, a median
+ * proves little: then the number is left as large as it is.
+ */
+static bool good_enough(const struct wf_crowd *c, double low, double tried,
+			double without)
 {
-	return tried >= (fewer_tried(c) ? AS_MUCH : MORE) * before;
+	if (!fewer_tried(c))
+		return tried >= MORE * without;
+	return tried >= AS_MUCH * without && low >= FAR_LESS * without;
 }
 
 /* What has lost is not tried again for a while. */
@@ -111,16 +123,36 @@ static void enter(double rates[], unsigned n, double rate)
 /* After two windows neither of which is near to what was done before. */
 static bool hopeless(const struct wf_crowd *c)
 {
-	return c->wanted == c->tried && c->windows == SETTLED + 2 &&
-	       c->rates[1] < HOPELESS * c->before_rate;
+	return c->wanted == c->tried && fewer_tried(c) &&
+	       c->windows == SETTLED + 2 &&
+	       c->rates[1] < FAR_LESS * c->before_rate;
 }
 
-/* Half of a trial is over: `rate` with those that are wanted now. */
-static void judge(struct wf_crowd *c, double rate, weft_time now)
+/* They did as much as more do before and after, `rate`. */
+static void win(struct wf_crowd *c, double rate, weft_time now)
 {
+	bool always = c->tried_low >= AS_MUCH * rate;
+
+	if (fewer_tried(c) && !always && ++c->won < WINS) {
+		c->before_rate = rate;
+		want(c, c->tried);
+	} else {
+		end_trial(c, true, now);
+	}
+}
+
+/* Half of a trial is over: the rates with those that are wanted now. */
+static void judge(struct wf_crowd *c, weft_time now)
+{
+	double low = c->rates[1], rate = c->rates[WF_CROWD_MEASURED / 2];
+
 	if (c->wanted != c->tried) {
-		end_trial(c, good_enough(c, c->tried_rate, rate), now);
-	} else if (good_enough(c, rate, c->before_rate)) {
+		if (good_enough(c, c->tried_low, c->tried_rate, rate))
+			win(c, rate, now);
+		else
+			end_trial(c, false, now);
+	} else if (good_enough(c, low, rate, c->before_rate)) {
+		c->tried_low = low;
 		c->tried_rate = rate;
 		want(c, c->before);
 	} else {
@@ -145,7 +177,7 @@ static void measure(struct wf_crowd *c, const struct wf_crowd_view *v)
 	if (hopeless(c))
 		end_trial(c, false, v->now);
 	else if (c->windows == SETTLED + WF_CROWD_MEASURED)
-		judge(c, c->rates[WF_CROWD_MEASURED / 2], v->now);
+		judge(c, v->now);
 }
 
 void wf_crowd_held(struct wf_crowd *c, weft_time now)
@@ -200,23 +232,25 @@ static void take_up(struct wf_crowd *c, weft_time now)
 
 static void look(struct wf_crowd *c, const struct wf_crowd_view *v)
 {
-	double rate = rate_of(v->done, v->length),
-	       recent = (c->last + rate) / 2;
+	double rate = rate_of(v->done, v->length);
 
-	c->last = rate;
+	c->recent = c->recent ? (3 * c->recent + rate) / 4 : rate;
 	c->crowded = crowded(c, v) ? c->crowded + 1 : 0;
 	c->full = full(v) ? c->full + 1 : 0;
 	if (c->found < c->wanted && c->crowded)
 		take_up(c, v->now);
 	else if (c->wanted > 1 && c->crowded >= CROWDED &&
 		 v->now >= c->fewer_at)
-		begin_trial(c, fewer(c, v), recent);
+		begin_trial(c, fewer(c, v), c->recent);
 	else if (c->wanted < c->all && all_due(c, v->now))
-		begin_trial(c, c->all, recent);
+		begin_trial(c, c->all, c->recent);
 }
 
-/* Of a lull's windows, only the first one finds fewer wanted than all. */
-static void rest(struct wf_crowd *c)
+/*
+ * Of a lull's windows, only the first one finds fewer wanted than all.  What
+ * comes after it does so by and by, and nothing can be compared with that.
+ */
+static void rest(struct wf_crowd *c, weft_time now)
 {
 	uint32_t wanted = c->trying ? c->before : c->wanted;
 	uint32_t found = wanted < c->all ? wanted : c->found;
@@ -224,13 +258,14 @@ static void rest(struct wf_crowd *c)
 
 	wf_crowd_begin(c, c->all);
 	c->found = found;
+	c->fewer_at = now + BEGUN;
 	c->all_pause = all_pause;
 }
 
 void wf_crowd_turn(struct wf_crowd *c, const struct wf_crowd_view *v)
 {
 	if (!wf_crowd_busy(v)) {
-		rest(c);
+		rest(c, v->now);
 		return;
 	}
 	if (c->trying)

@@ -13,11 +13,13 @@
  *                 Crowded: try fewer.  Fewer than all for a while, and those
  *                 have no time left, or for a long while: try all
  *      trying     for some windows, of which the first one is not measured;
- *                 if that does as much with fewer, or more with all, go back
- *                 for as many windows, as the load may have grown meanwhile;
- *                 keep what is better than both before and after; else, or
- *                 at once if it is far from that, wait twice as long before
- *                 it is tried again
+ *                 if that does as much with fewer, in each window but one
+ *                 about that, or more with all, go back for as many windows,
+ *                 as the load may have grown meanwhile; keep what is better
+ *                 than both before and after, fewer only after a second time
+ *                 unless it was so in each window; else, or at once if fewer
+ *                 are far from that, wait twice as long before it is tried
+ *                 again
  *
  * "Crowded" is when the workers' threads wait for a CPU, as the kernel counts
  * that.  Where little is done nothing is tried, and all are wanted; what was
@@ -46,14 +48,16 @@ struct wf_crowd {
 	/* When steady. */
 	unsigned crowded; /* windows in a row */
 	unsigned full;    /* the same: nobody had time left */
-	double last;      /* what was done in a second, in the last window */
+	double recent;    /* what was done in a second, in the last few */
 	weft_time fewer_at, fewer_pause;
 	weft_time all_at, all_pause;
 	weft_time all_by; /* in any case */
 	/* When trying. */
 	uint32_t before, tried;          /* numbers wanted */
 	double before_rate, tried_rate;  /* done in a second */
+	double tried_low;                /* the same, in a bad window */
 	double rates[WF_CROWD_MEASURED]; /* in ascending order */
+	unsigned won;                    /* times in a row */
 	unsigned windows;                /* since the last change */
 	uint64_t done;                   /* in the present window, so far */
 	weft_time length;

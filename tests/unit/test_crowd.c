@@ -95,6 +95,15 @@ static struct work with_hiccups(uint32_t wanted)
 	return done;
 }
 
+/* Where requests come in waves, and two would do a seventh more. */
+static struct work in_waves(uint32_t wanted)
+{
+	double part = (double)(t_random(&random_) % 1024) / 1024;
+
+	return (struct work){
+		(wanted == 1 ? 86000 : 100000) * (0.6 + 0.8 * part), 0.98, 0.6};
+}
+
 /* More and more is asked, and two would do it better. */
 static struct work growing(uint32_t wanted)
 {
@@ -156,13 +165,36 @@ Test(crowd, one_worker_is_wanted_where_the_client_needs_the_other_cpu)
 Test(crowd, a_hiccup_does_not_spoil_a_trial)
 {
 	begin(2);
-	cr_assert_leq(pass(1, with_hiccups, 1), WEFT_MSEC(100));
+	cr_assert_leq(pass(1, with_hiccups, 1), WEFT_MSEC(160));
 }
 
 Test(crowd, a_load_that_grows_is_no_proof)
 {
 	begin(2);
 	cr_assert_leq(pass(1, growing, 2), WEFT_MSEC(400));
+}
+
+Test(crowd, waves_prove_little)
+{
+	begin(2);
+	cr_assert_leq(pass(1000, in_waves, 2), 2 * SELDOM(1000));
+}
+
+Test(crowd, a_load_that_has_just_begun_is_not_compared_with)
+{
+	begin(2);
+	pass(1, none, 2);
+	for (int i = 0; i < 9; i++) {
+		struct wf_crowd_view v = {.now = now += WEFT_MSEC(10),
+					  .length = WEFT_MSEC(10),
+					  .done = 1000,
+					  .ran = WEFT_MSEC(10),
+					  .waited = WEFT_MSEC(6),
+					  .known = 2};
+
+		wf_crowd_turn(&crowd, &v);
+		cr_assert_eq(crowd.wanted, 2);
+	}
 }
 
 Test(crowd, a_trial_without_hope_is_short)
