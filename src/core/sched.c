@@ -21,7 +21,7 @@
 #include "core/park.h"
 #include "core/self.h"
 
-struct wf_runtime wf_runtime;
+struct wf_runtime wf_runtime = {.vigil = {.alarm = {.fd = -1}}};
 
 /* --- whom to wake --- */
 

@@ -70,7 +70,9 @@ void wf_vigil_move(struct wf_vigil *v, weft_time from, weft_time now)
 	weft_time latest = atom_load_rlx(&v->latest);
 	weft_time slack = atom_load_rlx(&v->slack), to = now + slack;
 
-	if (from == WF_RESTING)
+	if (from == WF_DISTURBED)
+		wf_alarm_set(&v->alarm, WF_DISTURBED);
+	else if (from == WF_RESTING)
 		set(v, from, now + slack / 2);
 	else if (latest > from)
 		set(v, from, to < latest ? to : latest);
@@ -78,7 +80,7 @@ void wf_vigil_move(struct wf_vigil *v, weft_time from, weft_time now)
 
 void wf_vigil_disturb(struct wf_vigil *v)
 {
-	/* release [vigil-disturbed] */
-	atom_store_rel(&v->due, WF_DISTURBED);
+	/* release [vigil-disturbed]; a swap, or another's would be cut off */
+	atom_swap_ar(&v->due, WF_DISTURBED);
 	wf_alarm_set(&v->alarm, WF_DISTURBED);
 }

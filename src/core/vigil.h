@@ -15,25 +15,28 @@
  *      RESTING    never, until somebody rises; no alarm
  *      DISTURBED  at once; the alarm is set to that
  *
- *      sleep, the sentinel    CAS LOOKING to a time, set the alarm
+ *      set, anybody           CAS `due` from what was seen to another time; set
+ *                             the alarm; if it is DISTURBED by now, set it to
+ *                             that again
+ *      sleep, the sentinel    set LOOKING to a time
  *      rest, the sentinel     CAS LOOKING to RESTING; full fence [vigil-rest];
- *                             if anybody is awake, or has risen since it began
- *                             to look, CAS RESTING to a time, set the alarm
+ *                             if anybody is awake, or has risen since it saw
+ *                             that nobody was, set RESTING to a time
  *      both                   wait for the alarm; swap in LOOKING, which sees
  *                             why it was DISTURBED [vigil-disturbed]
  *      rise, a worker         awake + 1 (idle.h); full fence [vigil-rest]; if
- *                             due is RESTING, or a time that is near and nobody
- *                             was awake: CAS it to a later one, set the alarm;
- *                             if it is DISTURBED by now, set it to that again
- *      disturb, anybody       store DISTURBED [vigil-disturbed], set the
+ *                             `due` is RESTING, or a time that is near and
+ *                             nobody was awake, set it to a later one; if it is
+ *                             DISTURBED, set the alarm to that again, as the
+ *                             one who wrote it may not have come so far
+ *      disturb, anybody       swap in DISTURBED [vigil-disturbed]; set the
  *                             alarm
  *
  * Rest and rise each write, fence and then read what the other wrote: so either
  * the sentinel sees the rise, or the one who rises sees RESTING.
  *
  * Two who set the alarm may do so in the other order than they wrote `due`: so
- * a look may be late, but only by `slack`, and one who finds that it has been
- * DISTURBED meanwhile makes up for that.
+ * a look may be late, but only by `slack`; or there is one too many.
  */
 #ifndef WF_VIGIL_H
 #define WF_VIGIL_H
@@ -78,15 +81,16 @@ void wf_vigil_rest(struct wf_vigil *v, struct wf_idle *i, uint64_t seen);
 WF_COLD void wf_vigil_move(struct wf_vigil *v, weft_time from, weft_time now);
 
 /*
- * The caller, a worker, has risen (idle.h), `first` if nobody was awake; it is
- * `now`, about.
+ * The caller, a worker, has risen (idle.h), `first` if nobody was awake and it
+ * is worth while; it is `now`, about.
  */
 static inline void vigil_risen(struct wf_vigil *v, bool first, weft_time now)
 {
 	weft_time due = atom_load_rlx(&v->due);
 
-	if (due == WF_RESTING || (first && due > WF_LOOKING &&
-				  due < now + atom_load_rlx(&v->slack) / 2))
+	if (due == WF_RESTING || due == WF_DISTURBED ||
+	    (first && due > WF_LOOKING &&
+	     due < now + atom_load_rlx(&v->slack) / 2))
 		wf_vigil_move(v, due, now);
 }
 

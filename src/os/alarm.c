@@ -25,7 +25,10 @@ int wf_alarm_open(struct wf_alarm *a)
 
 void wf_alarm_close(struct wf_alarm *a)
 {
-	wf_call(close, a->fd);
+	int fd = a->fd;
+
+	a->fd = -1;
+	wf_call(close, fd);
 }
 
 /* Zero would be never. */

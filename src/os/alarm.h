@@ -9,11 +9,12 @@
 #include "weft/time.h"
 
 struct wf_alarm {
-	int fd;
+	int fd; /* -1: it is not open */
 };
 
 /* Not set.  Errors: what the process has run out of. */
 int wf_alarm_open(struct wf_alarm *a);
+/* Whoever comes late sets none. */
 void wf_alarm_close(struct wf_alarm *a);
 
 /*

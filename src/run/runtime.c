@@ -186,12 +186,15 @@ static int begin_workers(uint32_t count)
 			return r;
 		}
 	}
-	wf_runtime.count = count;
-	wf_idle_begin(&wf_runtime.idle, count);
 	r = wf_vigil_begin(&wf_runtime.vigil);
-	if (r < 0)
+	if (r < 0) {
 		end_workers(count);
-	return r;
+		return r;
+	}
+	wf_idle_begin(&wf_runtime.idle, count);
+	/* Last: a forked child closes what is there by then. */
+	wf_runtime.count = count;
+	return 0;
 }
 
 static int begin(const struct weft_options *o)
@@ -330,6 +333,7 @@ static void forget_in_child(void)
 	for (uint32_t i = 0; i < wf_runtime.count; i++)
 		wf_poll_close(&wf_runtime.workers[i].poll);
 	memset(&wf_runtime, 0, sizeof wf_runtime);
+	wf_runtime.vigil.alarm.fd = -1;
 	atom_store_rlx(&busy, false);
 }
 

@@ -231,7 +231,8 @@ static void tick(void)
 	if (word && !again)
 		wf_vigil_rest(&wf_runtime.vigil, &wf_runtime.idle, word);
 	else
-		wf_vigil_sleep(&wf_runtime.vigil, now + period(idle, word));
+		wf_vigil_sleep(&wf_runtime.vigil,
+			       wf_clock_now() + period(idle, word));
 }
 
 static void *main_of_sentinel(void *unused)

@@ -6,6 +6,8 @@
 #include "support/thread.h"
 
 #include <sched.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "core/vigil.h"
 #include "os/clock.h"
@@ -76,11 +78,12 @@ ParameterizedTest(struct row *row, vigil, a_worker_that_rises_puts_off_a_look)
 
 Test(vigil, who_sleeps_sleeps_as_long)
 {
-	weft_time at = wf_clock_now() + WEFT_MSEC(2);
+	weft_time at;
 
 	begin();
-	while (wf_clock_now() < at)
-		wf_vigil_sleep(&vigil, at);
+	at = wf_clock_now() + WEFT_MSEC(20);
+	wf_vigil_sleep(&vigil, at);
+	cr_assert_geq(wf_clock_now(), at);
 	cr_assert_eq(due(), WF_LOOKING);
 	wf_vigil_end(&vigil);
 }
@@ -129,6 +132,24 @@ Test(vigil, who_has_seen_nobody_awake_rests_only_if_nobody_has_risen)
 	wf_vigil_end(&vigil);
 }
 
+/* A handler of signals may run so late, or in a child that has none. */
+Test(vigil, who_disturbs_too_late_sets_nobody_elses_alarm)
+{
+	struct itimerspec far = {.it_value.tv_sec = 1000}, left;
+	int fd, was;
+
+	begin();
+	was = vigil.alarm.fd;
+	wf_vigil_end(&vigil);
+	fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	cr_assert_eq(fd, was);
+	cr_assert_eq(timerfd_settime(fd, 0, &far, NULL), 0);
+	wf_vigil_disturb(&vigil);
+	cr_assert_eq(timerfd_gettime(fd, &left), 0);
+	cr_assert_gt(left.it_value.tv_sec, 0);
+	close(fd);
+}
+
 /* --- many times --- */
 
 static _Atomic size_t looks;
@@ -175,5 +196,36 @@ Test(vigil, no_rise_is_overlooked)
 	atom_store_rlx(&over, true);
 	wf_vigil_disturb(&vigil);
 	t_thread_end(&t);
+	wf_vigil_end(&vigil);
+}
+
+static void *put_off_again_and_again(void *unused)
+{
+	while (!atom_load_rlx(&over))
+		vigil_risen(&vigil, true, wf_clock_now());
+	return unused;
+}
+
+/* Whoever else puts looks off, to the end of time nearly. */
+Test(vigil, no_disturbance_is_overlooked)
+{
+	struct t_thread looks_on, puts_off;
+
+	begin();
+	wf_vigil_allow(&vigil, WEFT_FOREVER / 2, WEFT_FOREVER - 1);
+	t_thread_begin(&looks_on, look_again_and_again, NULL);
+	t_thread_begin(&puts_off, put_off_again_and_again, NULL);
+	for (size_t i = t_scale(5000); i; i--) {
+		size_t before = atom_load_rlx(&looks);
+
+		wf_vigil_disturb(&vigil);
+		/* acquire: see above */
+		while (atom_load_acq(&looks) == before)
+			sched_yield();
+	}
+	atom_store_rlx(&over, true);
+	wf_vigil_disturb(&vigil);
+	t_thread_end(&puts_off);
+	t_thread_end(&looks_on);
 	wf_vigil_end(&vigil);
 }
