@@ -54,7 +54,6 @@ static void want(struct wf_crowd *c, uint32_t wanted)
 	c->windows = 0;
 	c->done = 0;
 	c->length = 0;
-	c->recent = 0;
 	c->crowded = 0;
 	c->full = 0;
 }
@@ -234,7 +233,7 @@ static void look(struct wf_crowd *c, const struct wf_crowd_view *v)
 {
 	double rate = rate_of(v->done, v->length);
 
-	c->recent = c->recent ? (3 * c->recent + rate) / 4 : rate;
+	c->recent = c->windows++ > SETTLED ? (3 * c->recent + rate) / 4 : rate;
 	c->crowded = crowded(c, v) ? c->crowded + 1 : 0;
 	c->full = full(v) ? c->full + 1 : 0;
 	if (c->found < c->wanted && c->crowded)
@@ -254,11 +253,14 @@ static void rest(struct wf_crowd *c, weft_time now)
 {
 	uint32_t wanted = c->trying ? c->before : c->wanted;
 	uint32_t found = wanted < c->all ? wanted : c->found;
-	weft_time all_pause = c->all_pause;
+	weft_time all_pause = c->all_pause, fewer_pause = c->fewer_pause;
+	weft_time fewer_at = c->fewer_at;
 
 	wf_crowd_begin(c, c->all);
 	c->found = found;
-	c->fewer_at = now + BEGUN;
+	c->fewer_at = fewer_at > now + BEGUN ? fewer_at : now + BEGUN;
+	if (fewer_pause / 2 > c->fewer_pause)
+		c->fewer_pause = fewer_pause / 2;
 	c->all_pause = all_pause;
 }
 

@@ -17,9 +17,9 @@
  *                 about that, or more with all, go back for as many windows,
  *                 as the load may have grown meanwhile; keep what is better
  *                 than both before and after, fewer only after a second time
- *                 unless it was so in each window; else, or at once if fewer
- *                 are far from that, wait twice as long before it is tried
- *                 again
+ *                 unless each window but one was as good; else, or at once if
+ *                 fewer are far from that, wait twice as long before it is
+ *                 tried again
  *
  * "Crowded" is when the workers' threads wait for a CPU, as the kernel counts
  * that.  Where little is done nothing is tried, and all are wanted; what was
