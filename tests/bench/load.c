@@ -9,7 +9,8 @@
  * Closed loop: each connection always has one request under way.  With --rate
  * requests fall due by the clock, whether the server keeps up or not, and
  * latency counts from when a request was due: a stall of the server is then
- * seen by all requests which it delayed, not only by the one it hit.
+ * seen by all requests which it delayed, not only by the one it hit.  Besides
+ * that of the whole, the median of p99 in each quarter of a second is printed.
  *
  * Every reply is verified.  An echo request is made of words which no other
  * request of any connection has; an HTTP reply must have status 200 and always
@@ -117,10 +118,27 @@ static uint64_t errors;
  */
 #define SUB_BITS 7
 
-static struct {
+struct latencies {
 	uint64_t bucket[(64 - SUB_BITS + 1) << SUB_BITS];
 	uint64_t count, max;
-} latency;
+};
+
+static struct latencies all;
+
+/*
+ * Those of the present SLICE_NS alone, and what p99 was in each before: where a
+ * machine as a whole stands still now and then, that is p99 of the whole, and
+ * says nothing of the server.
+ */
+#define SLICE_NS (BENCH_SECOND / 4)
+#define SLICES   4096U /* the first ones count */
+
+static struct {
+	struct latencies now;
+	uint64_t end; /* of that one */
+	double p99[SLICES];
+	size_t count;
+} slices;
 
 static uint32_t bucket_of(uint64_t ns)
 {
@@ -139,26 +157,42 @@ static double middle_of(uint32_t bucket)
 	return (double)low + (double)((1ULL << shift) - 1) / 2;
 }
 
-static void latency_record(uint64_t ns)
+static void add(struct latencies *l, uint64_t ns)
 {
-	latency.bucket[bucket_of(ns)]++;
-	latency.count++;
-	if (ns > latency.max)
-		latency.max = ns;
+	l->bucket[bucket_of(ns)]++;
+	l->count++;
+	if (ns > l->max)
+		l->max = ns;
 }
 
-/* The latency in ns which `part` of the requests did not exceed. */
-static double latency_at(double part)
+/* The latency in us which `part` of the requests did not exceed. */
+static double latency_at(const struct latencies *l, double part)
 {
-	uint64_t rank = (uint64_t)(part * (double)latency.count), seen = 0;
+	uint64_t rank = (uint64_t)(part * (double)l->count), seen = 0;
 	uint32_t i = 0;
 
-	if (rank >= latency.count)
-		rank = latency.count - 1;
-	while ((seen += latency.bucket[i]) <= rank)
+	if (rank >= l->count)
+		rank = l->count - 1;
+	while ((seen += l->bucket[i]) <= rank)
 		i++;
-	return middle_of(i) < (double)latency.max ? middle_of(i)
-						  : (double)latency.max;
+	return (middle_of(i) < (double)l->max ? middle_of(i) : (double)l->max) /
+	       1e3;
+}
+
+static void end_slice(uint64_t now)
+{
+	if (slices.now.count && slices.count < SLICES)
+		slices.p99[slices.count++] = latency_at(&slices.now, .99);
+	memset(&slices.now, 0, sizeof(slices.now));
+	slices.end = now + SLICE_NS;
+}
+
+static void record(uint64_t ns, uint64_t now)
+{
+	add(&all, ns);
+	if (now >= slices.end)
+		end_slice(now);
+	add(&slices.now, ns);
 }
 
 /* The measured part of the run, after the warm-up. */
@@ -339,7 +373,7 @@ static void finish(struct conn *c)
 	uint64_t now = bench_now();
 
 	if (window.open)
-		latency_record(now > c->due ? now - c->due : 0);
+		record(now > c->due ? now - c->due : 0, now);
 }
 
 /*
@@ -643,9 +677,9 @@ static void run_blocking(void)
 static void report_all(void)
 {
 	double seconds = (double)(window.to - window.from) / BENCH_SECOND;
-	double count = (double)latency.count;
+	double count = (double)all.count;
 
-	if (!latency.count)
+	if (!all.count)
 		bench_die("%s: no reply in %.1f s", opt.address, seconds);
 	report("connections", opt.connections, "count");
 	report("requests", count, "count");
@@ -653,11 +687,14 @@ static void report_all(void)
 	report("errors", (double)errors, "count");
 	if (opt.rate)
 		report("late", (double)schedule_late(window.to), "requests");
-	report("latency.p50", latency_at(.5) / 1e3, "us");
-	report("latency.p90", latency_at(.9) / 1e3, "us");
-	report("latency.p99", latency_at(.99) / 1e3, "us");
-	report("latency.p99.9", latency_at(.999) / 1e3, "us");
-	report("latency.max", (double)latency.max / 1e3, "us");
+	report("latency.p50", latency_at(&all, .5), "us");
+	report("latency.p90", latency_at(&all, .9), "us");
+	report("latency.p99", latency_at(&all, .99), "us");
+	report("latency.p99.9", latency_at(&all, .999), "us");
+	report("latency.max", (double)all.max / 1e3, "us");
+	if (!slices.count)
+		end_slice(0);
+	report("latency.p99.slices", median(slices.p99, slices.count), "us");
 	if (opt.pid)
 		report("cpu_per_request", (double)window.cpu / count, "ns");
 }

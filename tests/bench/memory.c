@@ -130,7 +130,8 @@ static void keep_backed(void)
 	for (size_t i = 0; i < bytes; i += page)
 		*(volatile char *)(base + i) = 1;
 	for (size_t i = 0; i < bytes; i += BLOCK)
-		madvise(base + i + page, BLOCK - page, MADV_DONTNEED);
+		if (madvise(base + i + page, BLOCK - page, MADV_DONTNEED) < 0)
+			bench_die("madvise: %s", strerror(errno));
 }
 
 static double touch_round(bool guarded)
@@ -206,7 +207,7 @@ int main(int argc, char **argv)
 {
 	struct fibers f = {
 		.what = "Memory and time of parked fibers.  A million need "
-			"4 GiB.",
+			"5 GiB.",
 		.count = 1000000,
 	};
 
