@@ -6,12 +6,10 @@
 
 #include "os/clock.h"
 
-#define SLACK WEFT_MSEC(2) /* at first */
-
 int wf_vigil_begin(struct wf_vigil *v)
 {
 	atom_store_rlx(&v->due, WF_LOOKING);
-	wf_vigil_allow(v, SLACK, 0);
+	wf_vigil_allow(v, 0, 0);
 	return wf_alarm_open(&v->alarm);
 }
 

@@ -170,6 +170,13 @@ static void *look_again_and_again(void *unused)
 	return unused;
 }
 
+static void await_another_than(size_t before)
+{
+	/* acquire: see above */
+	while (atom_load_acq(&looks) == before)
+		sched_yield();
+}
+
 /* A worker rises, and waits for a look; it sleeps, and does not wait. */
 Test(vigil, no_rise_is_overlooked)
 {
@@ -189,9 +196,7 @@ Test(vigil, no_rise_is_overlooked)
 		cr_assert(first);
 		before = atom_load_rlx(&looks);
 		vigil_risen(&vigil, first, wf_clock_now());
-		/* acquire: see above */
-		while (atom_load_acq(&looks) == before)
-			sched_yield();
+		await_another_than(before);
 	}
 	atom_store_rlx(&over, true);
 	wf_vigil_disturb(&vigil);
@@ -219,9 +224,7 @@ Test(vigil, no_disturbance_is_overlooked)
 		size_t before = atom_load_rlx(&looks);
 
 		wf_vigil_disturb(&vigil);
-		/* acquire: see above */
-		while (atom_load_acq(&looks) == before)
-			sched_yield();
+		await_another_than(before);
 	}
 	atom_store_rlx(&over, true);
 	wf_vigil_disturb(&vigil);
