@@ -42,7 +42,7 @@ sys.path.append(str(pathlib.Path(__file__).parent / "posix"))
 import compare  # noqa: E402: beside this file, like those that follow
 from plan import (  # noqa: E402
     CLIENT_CPU, Plan, SERVER_CPU, Short, Table, bench, count_calls, example,
-    in_turns, load_all, load_each, middle, output, ratio, run)
+    in_short_turns, in_turns, load_all, load_each, middle, output, ratio, run)
 import unchanged  # noqa: E402
 
 PEERS = ("go", "tokio")
@@ -308,23 +308,15 @@ def redis_rates(server, pinned, requests, pipeline):
 
 
 def redis_in_turns(plan, servers, pinned, pipeline):
-    """Rounds of one dictionary of figures a server: (kind, command).
-
-    All of them run all the time.  Many short rounds, every other one backwards,
-    since what a machine does changes within a second.
-    """
+    """Rounds of one dictionary of figures a server: (kind, command)."""
     cpu = SERVER_CPU if pinned else None
     requests = round(plan.seconds * (150000 if pipeline > 1 else 15000))
     with contextlib.ExitStack() as stack:
         running = [stack.enter_context(kind(command, cpu))
                    for kind, command in servers]
-        rounds = []
-        for turn in range(4 * plan.rounds):
-            order = running if turn % 2 else running[::-1]
-            rates = {server: redis_rates(server, pinned, requests, pipeline)
-                     for server in order}
-            rounds.append([rates[server] for server in running])
-    return rounds
+        return in_short_turns(
+            plan, running, lambda server: redis_rates(server, pinned, requests,
+                                                      pipeline))
 
 
 def chance(rounds):

@@ -109,25 +109,33 @@ def load_each(plan, servers, **given):
             for _ in range(plan.rounds)]
 
 
-def load_all(plan, servers, **given):
-    """The same of servers that all run all the time.
+def in_short_turns(plan, running, ask):
+    """Rounds of what `ask` finds of each server, all of which run all the time.
 
     Many short rounds, every other one backwards, since what a machine does
-    changes within a second.  Not for so many connections that the client runs
-    out of ports.
+    changes within a second.
+    """
+    rounds = []
+    for turn in range(4 * plan.rounds):
+        order = running if turn % 2 else running[::-1]
+        found = {server: ask(server) for server in order}
+        rounds.append([found[server] for server in running])
+    return rounds
+
+
+def load_all(plan, servers, **given):
+    """The same of servers in short turns.
+
+    Not for so many connections that the client runs out of ports.
     """
     options = load_options(plan, seconds=plan.seconds / 4, warmup=0.2, **given)
     with contextlib.ExitStack() as stack:
         running = [stack.enter_context(compare.Server(command,
                                                       options.cpu_server))
                    for command in servers]
-        rounds = []
-        for turn in range(4 * plan.rounds):
-            order = running if turn % 2 else running[::-1]
-            results = {server: values(compare.drive(options, server))
-                       for server in order}
-            rounds.append([results[server] for server in running])
-    return rounds
+        return in_short_turns(
+            plan, running, lambda server: values(compare.drive(options,
+                                                               server)))
 
 
 def count_calls(plan, server, connections):
