@@ -55,6 +55,7 @@ static struct class
 } classes[WF_STACK_CLASSES];
 
 static _Atomic uint32_t used_classes; /* that have chunks: a bit each */
+static _Atomic uint32_t pool_puts;    /* how often any class got some */
 static unsigned caches_;
 
 static size_t page_size(void)
@@ -171,6 +172,7 @@ static void pool_put(int class, void **from, uint32_t count)
 	spin_lock(&c->lock);
 	push_warm(c, from, count);
 	spin_unlock(&c->lock);
+	atom_add_rlx(&pool_puts, 1);
 }
 
 /* --- growing --- */
@@ -398,6 +400,7 @@ void wf_stack_put(struct wf_stack_cache *cache, int class, void *stack)
 			s->count * sizeof *s->stacks);
 	}
 	s->stacks[s->count++] = stack;
+	cache->again = 0;
 }
 
 void wf_stack_flush(struct wf_stack_cache *cache)
@@ -539,15 +542,20 @@ static weft_time trim(int class, struct wf_stack_cache *cache, bool rested,
 weft_time wf_stack_trim(struct wf_stack_cache *cache, weft_time now)
 {
 	uint32_t left = atom_load_rlx(&used_classes);
+	uint32_t seen = atom_load_rlx(&pool_puts);
 	weft_time again = WEFT_FOREVER, one;
 	bool rested = now >= cache->rests;
 
+	if (likely(now < cache->again && cache->seen == seen))
+		return cache->again;
 	if (rested)
 		cache->rests = wf_time_add(now, REST);
 	for (; left; left &= left - 1) {
 		one = trim(__builtin_ctz(left), cache, rested, now);
 		again = one < again ? one : again;
 	}
+	cache->seen = seen;
+	cache->again = again;
 	return again;
 }
 

@@ -52,6 +52,8 @@ struct wf_stack_cache {
 		void *stacks[WF_STACK_CACHED];
 	} shelves[WF_STACK_CLASSES];
 	weft_time rests; /* when to give the older ones to the pool */
+	weft_time again; /* nothing to trim before; 0 if some were put here, */
+	uint32_t seen;   /* and as long as the pool got no more than these */
 };
 
 /* The class for so many bytes, -1 if there is none. */

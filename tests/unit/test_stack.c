@@ -561,6 +561,22 @@ Test(stack, at_rest_there_is_nothing_to_wait_for)
 	close_all();
 }
 
+/* By its own fibers, or by others into the pool. */
+Test(stack, who_rests_sees_what_is_put_back_later)
+{
+	weft_time now;
+
+	open_with(WEFT_GUARD_AUTO);
+	use(MANY, 2);
+	now = rest(WEFT_SEC(1));
+	use(10, 2);
+	cr_assert_eq(wf_stack_trim(&caches[0], now), now + WHILE);
+	now = rest(now);
+	give(NULL, 2, get(NULL, 2));
+	cr_assert_eq(wf_stack_trim(&caches[0], now), now + WHILE);
+	close_all();
+}
+
 /* It takes back what it may, and is not asked for the rest again and again. */
 Test(stack, memory_that_the_kernel_does_not_take_back_does_no_harm,
      .disabled = T_SANITIZED)
