@@ -7,9 +7,9 @@
  * word, knows that nobody was awake in between.
  *
  *      publish, anybody       put work where others find it (ring, injection
- *                             queue, inbox); full fence [idle-fence]; if fewer
- *                             are awake than are wanted, and nobody searches,
- *                             wake one
+ *                             queue, inbox, wheel); full fence [idle-fence]; if
+ *                             fewer are awake than are wanted, and nobody
+ *                             searches, wake one
  *      sleep, a worker        asleep = DOZING; awake - 1, and searching - 1 if
  *                             it searched (one RMW); full fence [idle-fence];
  *                             look at everything again; only then sleep
@@ -20,8 +20,9 @@
  *                             write to its wake descriptor, unless it was
  *                             CALLED.  If there is none to be found, take both
  *                             back and begin anew
- *      call, by another       asleep DOZING to CALLED by CAS; write.  For one
- *                             particular worker, which need not search
+ *      call, by another       full fence [idle-fence]; asleep DOZING to CALLED
+ *                             by CAS; write.  For one particular worker, which
+ *                             need not search
  *      search, a worker       searching + 1, if at most max(1, half) of those
  *                             that are wanted search
  *      found                  searching - 1; if it was the last searcher and

@@ -34,10 +34,13 @@ static void call(struct wf_worker *w)
 /* Awake, it sees what the caller has published before it sleeps again. */
 void wf_sched_wake_worker(struct wf_worker *w)
 {
-	uint32_t asleep = WF_DOZING;
+	uint32_t asleep;
 
 	/* [idle-fence] */
-	if (atom_cas_sc(&w->asleep, &asleep, WF_CALLED))
+	atom_fence_sc();
+	asleep = atom_load_rlx(&w->asleep);
+	/* [idle-fence] */
+	if (asleep == WF_DOZING && atom_cas_sc(&w->asleep, &asleep, WF_CALLED))
 		call(w);
 }
 
@@ -104,10 +107,7 @@ static void deliver(struct weft_fiber *f, struct wf_worker *here)
 		return;
 	}
 	wf_inbox_push(&home->inbox, f);
-	/* [idle-fence] */
-	atom_fence_sc();
-	if (atom_load_rlx(&home->asleep) == WF_DOZING)
-		wf_sched_wake_worker(home);
+	wf_sched_wake_worker(home);
 }
 
 static WF_NOINLINE void queue_special(struct weft_fiber *f, struct wf_worker *w)
