@@ -31,6 +31,11 @@ static unsigned digit(uint64_t tick, unsigned level)
 	return tick >> level * WF_WHEEL_BITS & (SLOTS - 1);
 }
 
+static weft_time time_of(uint64_t tick)
+{
+	return (weft_time)(tick << WF_TICK_BITS);
+}
+
 static void insert(struct wf_wheel *w, struct wf_timer *t)
 {
 	unsigned level = level_of(w->now, t->tick);
@@ -43,6 +48,8 @@ static void insert(struct wf_wheel *w, struct wf_timer *t)
 		w->nearest[level][slot] = t->tick;
 	list_push(&w->slots[level][slot], &t->link);
 	w->used[level] |= UINT64_C(1) << slot;
+	if (time_of(t->tick) < atom_load_rlx(&w->next))
+		atom_store_rlx(&w->next, time_of(t->tick));
 	atom_bump_rlx(&w->count);
 }
 
@@ -54,6 +61,8 @@ static bool removed(struct wf_wheel *w, struct wf_timer *t)
 		return false;
 	if (list_empty(l))
 		w->used[t->level] &= ~(UINT64_C(1) << t->slot);
+	if (time_of(t->tick) == atom_load_rlx(&w->next))
+		atom_store_rlx(&w->next, 0);
 	atom_store_rlx(&w->count, atom_load_rlx(&w->count) - 1);
 	return true;
 }
@@ -143,6 +152,19 @@ static bool next_tick(const struct wf_wheel *w, unsigned *level, unsigned *slot,
 	return false;
 }
 
+static weft_time find_next(struct wf_wheel *w)
+{
+	unsigned level, slot;
+	uint64_t tick;
+	weft_time next = WEFT_FOREVER;
+
+	if (next_tick(w, &level, &slot, &tick))
+		/* Others may be nearer in one that has begun to come down. */
+		next = time_of(tick > w->now ? w->nearest[level][slot] : tick);
+	atom_store_rlx(&w->next, next);
+	return next;
+}
+
 static void fire(struct wf_timer *t, struct weft_fiber **due, unsigned *n)
 {
 	due[(*n)++] = t->fiber;
@@ -179,8 +201,7 @@ unsigned wf_wheel_expire(struct wf_wheel *w, weft_time now,
 	bool all = true;
 
 	spin_lock(&w->lock);
-	while (all && wheel_used(w) && next_tick(w, &level, &slot, &tick) &&
-	       tick <= end) {
+	while (all && next_tick(w, &level, &slot, &tick) && tick <= end) {
 		if (tick > w->now)
 			w->now = tick;
 		all = empty_slot(w, &w->slots[level][slot], due, &n, max,
@@ -188,22 +209,18 @@ unsigned wf_wheel_expire(struct wf_wheel *w, weft_time now,
 	}
 	if (all && end > w->now)
 		w->now = end;
+	find_next(w);
 	spin_unlock(&w->lock);
 	*more = !all;
 	return n;
 }
 
-weft_time wf_wheel_next(struct wf_wheel *w)
+weft_time wf_wheel_find_next(struct wf_wheel *w)
 {
-	unsigned level, slot;
-	uint64_t tick;
-	bool any;
+	weft_time next;
 
 	spin_lock(&w->lock);
-	any = wheel_used(w) && next_tick(w, &level, &slot, &tick);
-	/* Unless the slot has begun to come down: then others may be nearer. */
-	if (any && tick > w->now)
-		tick = w->nearest[level][slot];
+	next = find_next(w);
 	spin_unlock(&w->lock);
-	return any ? (weft_time)(tick << WF_TICK_BITS) : WEFT_FOREVER;
+	return next;
 }

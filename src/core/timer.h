@@ -11,6 +11,8 @@
  *
  * Each slot knows the nearest tick that was put in since it was empty, so a
  * sleeper is not woken for timers to come down a wheel, but when one is due.
+ * The wheel knows the nearest of all, until that one is removed: whether
+ * anything is due, and how long to sleep, is as a rule one word to read.
  *
  * A deadline is rounded up to the end of its tick: no timer fires early.
  *
@@ -52,6 +54,7 @@ struct wf_timer {
 struct wf_wheel {
 	struct wf_spin lock;
 	_Atomic uint32_t count; /* lock; read by anyone */
+	_Atomic weft_time next; /* lock; read by anyone; 0: has to be found */
 	uint64_t now;           /* the tick up to which all has been done */
 	uint64_t used[WF_WHEELS];
 	struct wf_list slots[WF_WHEELS][1 << WF_WHEEL_BITS];
@@ -102,12 +105,6 @@ static inline bool timer_surely_covers(struct weft_fiber *f, weft_time deadline)
 void wf_timer_arm(struct wf_timer *t, struct wf_wheel *w,
 		  struct weft_fiber *fiber, weft_time deadline);
 
-/* Whether there are any timers, at this moment. */
-static inline bool wheel_used(struct wf_wheel *w)
-{
-	return atom_load_rlx(&w->count) != 0;
-}
-
 /* Make sure that nobody touches the timer any more. */
 void wf_timer_disarm(struct wf_timer *t);
 
@@ -121,10 +118,25 @@ void wf_timer_disarm(struct wf_timer *t);
 unsigned wf_wheel_expire(struct wf_wheel *w, weft_time now,
 			 struct weft_fiber **due, unsigned max, bool *more);
 
+weft_time wf_wheel_find_next(struct wf_wheel *w);
+
 /*
  * When the next timer is due, or an earlier time if that one has been disarmed;
  * WEFT_FOREVER if there are no timers.
+ *
+ * Context: anyone.
  */
-weft_time wf_wheel_next(struct wf_wheel *w);
+static inline weft_time wheel_next(struct wf_wheel *w)
+{
+	weft_time next = atom_load_rlx(&w->next);
+
+	return next ? next : wf_wheel_find_next(w);
+}
+
+/* Whether wf_wheel_expire() would find anything; or it is to find out. */
+static inline bool wheel_due(struct wf_wheel *w, weft_time now)
+{
+	return atom_load_rlx(&w->next) <= now;
+}
 
 #endif

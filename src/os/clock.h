@@ -21,6 +21,12 @@ static inline weft_time wf_time_add(weft_time t, weft_time delay)
 	return sum;
 }
 
+/* How long from `now`; what never comes stays so. */
+static inline weft_time wf_time_until(weft_time t, weft_time now)
+{
+	return t == WEFT_FOREVER ? t : wf_time_add(t, -now);
+}
+
 /* `t` is not negative. */
 static inline struct timespec wf_time_spec(weft_time t)
 {

@@ -114,19 +114,16 @@ static long wait_for(struct wf_poll *p, struct epoll_event *events, int max,
 }
 
 int wf_poll_wait(struct wf_poll *p, struct epoll_event *events, int max,
-		 weft_time deadline)
+		 weft_time delay)
 {
-	weft_time delay;
 	long n;
 
-	if (deadline == WEFT_FOREVER) {
+	if (delay <= 0)
+		return wf_poll_try(p, events, max);
+	if (delay == WEFT_FOREVER)
 		n = wf_call(epoll_pwait, p->fd, events, max, -1);
-	} else {
-		delay = wf_time_add(deadline, -wf_clock_now());
-		if (delay <= 0)
-			return wf_poll_try(p, events, max);
+	else
 		n = wait_for(p, events, max, delay);
-	}
 	return n < 0 ? 0 : (int)n;
 }
 

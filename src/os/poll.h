@@ -45,12 +45,12 @@ int wf_poll_add(struct wf_poll *p, int fd, uint64_t data);
 bool wf_poll_remove(struct wf_poll *p, int fd);
 
 /*
- * Store up to `max` events and return how many; wait for the first one until
- * `deadline`, or not at all if that has passed.  An interrupt counts as no
+ * Store up to `max` events and return how many; wait for the first one for
+ * `delay`, or not at all if that is not positive.  An interrupt counts as no
  * event.
  */
 int wf_poll_wait(struct wf_poll *p, struct epoll_event *events, int max,
-		 weft_time deadline);
+		 weft_time delay);
 int wf_poll_try(struct wf_poll *p, struct epoll_event *events, int max);
 
 /* Make a wait return, now or the next time; async-signal-safe. */

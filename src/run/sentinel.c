@@ -146,8 +146,7 @@ static bool slow(const struct sight *s, weft_time now)
 static void offer(struct wf_worker *w, weft_time now)
 {
 	if (runq_offers(&w->runq) || wf_poll_ready(&w->poll) ||
-	    !inject_empty(&wf_runtime.inject) ||
-	    (wheel_used(&w->timers) && wf_wheel_next(&w->timers) <= now))
+	    !inject_empty(&wf_runtime.inject) || wheel_next(&w->timers) <= now)
 		wf_sched_notify();
 }
 

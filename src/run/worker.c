@@ -166,13 +166,15 @@ static void pass(struct wf_carrier *here, bool poll)
 {
 	struct wf_worker *w = here->worker;
 
+	weft_time now = wf_clock_now();
+
 	atom_store_rlx(&w->turns, WF_TURNS);
 	atom_bump_rlx(&w->passes);
-	atom_store_rlx(&w->now, wf_clock_now());
+	atom_store_rlx(&w->now, now);
 	if (poll && poll_used(&w->poll))
 		serve_poll(here, &w->poll);
-	if (wheel_used(&w->timers))
-		serve_timers(here, &w->timers, atom_load_rlx(&w->now));
+	if (wheel_due(&w->timers, now))
+		serve_timers(here, &w->timers, now);
 	take_injected(w);
 	stop_if_asked(here);
 }
@@ -214,11 +216,12 @@ static struct weft_fiber *steal(struct wf_carrier *here)
 	}
 	for (uint32_t i = 0; i < others; i++) {
 		struct wf_worker *v = another(w, first + i);
+		weft_time now = atom_load_rlx(&w->now);
 
 		if (poll_used(&v->poll))
 			serve_poll(here, &v->poll);
-		if (wheel_used(&v->timers))
-			serve_timers(here, &v->timers, wf_clock_now());
+		if (wheel_due(&v->timers, now))
+			serve_timers(here, &v->timers, now);
 	}
 	return wf_sched_pick(w);
 }
@@ -353,13 +356,19 @@ struct wf_lives wf_worker_lives(void)
 	return n;
 }
 
-/* Fibers that live; says so too if it cannot know, as somebody is awake. */
 static bool any_living(void)
 {
-	uint64_t asleep = wf_idle_all_asleep(&wf_runtime.idle);
 	struct wf_lives n = wf_worker_lives();
 
-	return !asleep || n.begun != n.ended ||
+	return n.begun != n.ended;
+}
+
+/* Or it cannot be known, as somebody is awake. */
+static bool any_may_live(void)
+{
+	uint64_t asleep = wf_idle_all_asleep(&wf_runtime.idle);
+
+	return !asleep || any_living() ||
 	       wf_idle_all_asleep(&wf_runtime.idle) != asleep;
 }
 
@@ -369,18 +378,27 @@ static void unpark(struct weft_fiber *f, void *unused)
 	wf_unpark(f);
 }
 
-/* The last one awake has gone to sleep: is anything left to be done? */
+static bool still_open(void)
+{
+	wf_gate_reopen();
+	return false;
+}
+
+/*
+ * The last one awake has gone to sleep: is anything left to be done?  As a rule
+ * there is, and that is seen without a look at the gate.
+ */
 static bool end_if_done(void)
 {
 	enum wf_gate_end end;
 	uint64_t seen;
 
 	do {
+		if (likely(any_living()))
+			return still_open();
 		seen = wf_gate_look();
-		if (any_living()) {
-			wf_gate_reopen();
-			return false;
-		}
+		if (any_may_live())
+			return still_open();
 		end = wf_gate_close(seen);
 	} while (end == WF_GATE_CHANGED);
 	if (end == WF_GATE_ASKED) {
@@ -396,11 +414,11 @@ static void wait_for_events(struct wf_carrier *here)
 {
 	struct wf_worker *w = here->worker;
 	struct epoll_event events[EVENTS];
-	weft_time begin = wf_clock_now(), slept;
-	weft_time until = wf_wheel_next(&w->timers);
+	weft_time begin = atom_load_rlx(&w->now), slept;
+	weft_time until = wheel_next(&w->timers);
 	weft_time trim = wf_stack_trim(&w->stacks, begin);
 	int n = wf_poll_wait(&w->poll, events, EVENTS,
-			     until < trim ? until : trim);
+			     wf_time_until(until < trim ? until : trim, begin));
 
 	atom_store_rlx(&w->now, wf_clock_now());
 	slept = atom_load_rlx(&w->now) - begin;

@@ -28,7 +28,7 @@ static void open_poll(void)
  * A wait that ended before its deadline would be begun again at once: one call
  * for one deadline is what keeps a worker from turning in circles.
  */
-Test(epoll, a_wait_without_events_lasts_until_its_deadline)
+Test(epoll, a_wait_without_events_lasts_for_its_delay)
 {
 	const weft_time delays[] = {
 		1,
@@ -45,13 +45,13 @@ Test(epoll, a_wait_without_events_lasts_until_its_deadline)
 		weft_time delay = delays[i % array_count(delays)];
 		weft_time deadline = wf_clock_now() + delay;
 
-		cr_assert_eq(wf_poll_wait(&poll_, events, 4, deadline), 0);
+		cr_assert_eq(wf_poll_wait(&poll_, events, 4, delay), 0);
 		cr_assert_geq(wf_clock_now(), deadline, "delay %ld",
 			      (long)delay);
 	}
 }
 
-Test(epoll, a_deadline_that_has_passed_only_looks)
+Test(epoll, a_delay_that_is_not_positive_only_looks)
 {
 	open_poll();
 	cr_assert_eq(wf_poll_wait(&poll_, events, 4, 0), 0);
@@ -63,16 +63,16 @@ Test(epoll, a_deadline_that_has_passed_only_looks)
 /* What no number of milliseconds holds is no short wait. */
 Test(epoll, an_event_ends_a_wait_however_long)
 {
-	const weft_time deadlines[] = {
+	const weft_time delays[] = {
 		WEFT_FOREVER,
 		WEFT_FOREVER - 1,
 		WEFT_SEC(100000000),
 	};
 
 	open_poll();
-	for (size_t i = 0; i < array_count(deadlines); i++) {
+	for (size_t i = 0; i < array_count(delays); i++) {
 		wf_poll_wake(&poll_);
-		cr_assert_eq(wf_poll_wait(&poll_, events, 4, deadlines[i]), 1);
+		cr_assert_eq(wf_poll_wait(&poll_, events, 4, delays[i]), 1);
 		cr_assert_eq(events[0].data.u64, WF_POLL_WAKE);
 		wf_poll_drain(&poll_);
 		cr_assert_eq(wf_poll_try(&poll_, events, 4), 0);

@@ -116,7 +116,7 @@ Test(timer, zero_bytes_are_an_empty_wheel)
 	struct weft_fiber *due[1];
 	bool more;
 
-	cr_assert_eq(wf_wheel_next(&wheel), WEFT_FOREVER);
+	cr_assert_eq(wheel_next(&wheel), WEFT_FOREVER);
 	cr_assert_eq(wf_wheel_expire(&wheel, WEFT_SEC(1), due, 1, &more), 0);
 	cr_assert_not(more);
 }
@@ -128,7 +128,7 @@ Test(timer, a_timer_does_not_fire_before_its_deadline_and_then_does)
 	cr_assert_eq(expire(WEFT_SEC(6) - 1), 0);
 	cr_assert_not(timer_fired(&entries[0].timer));
 	cr_assert_eq(expire(WEFT_SEC(6) + TICK), 1);
-	cr_assert_eq(wf_wheel_next(&wheel), WEFT_FOREVER);
+	cr_assert_eq(wheel_next(&wheel), WEFT_FOREVER);
 }
 
 Test(timer, a_deadline_that_has_passed_has_fired_at_once)
@@ -154,6 +154,26 @@ Test(timer, a_disarmed_timer_does_not_fire)
 	cr_assert_eq(expire(WEFT_SEC(1)), 1);
 	disarm(1);
 	cr_assert_eq(wheel.count, 0);
+}
+
+Test(timer, nobody_is_woken_for_one_that_is_disarmed)
+{
+	make(3, 0);
+	arm(0, WEFT_SEC(1));
+	arm(1, WEFT_MSEC(500));
+	arm(2, WEFT_SEC(2));
+	cr_assert_eq(wheel_next(&wheel), nearest());
+	disarm(1);
+	cr_assert_eq(wheel_next(&wheel), nearest());
+	disarm(0);
+	cr_assert_eq(wheel_next(&wheel), nearest());
+	arm(1, WEFT_MSEC(200));
+	cr_assert_eq(wheel_next(&wheel), nearest());
+	cr_assert_not(wheel_due(&wheel, nearest() - 1));
+	cr_assert(wheel_due(&wheel, nearest()));
+	disarm(1);
+	disarm(2);
+	cr_assert_eq(wheel_next(&wheel), WEFT_FOREVER);
 }
 
 /* Of one that is used once more after its fiber has ended. */
@@ -220,7 +240,7 @@ Test(timer, a_slot_that_comes_down_in_several_calls_stays_due)
 	arm(0, 2 * slot - TICK);
 	for (size_t i = 1; i < count; i++)
 		arm(i, slot + (weft_time)(i % 2) * TICK);
-	cr_assert_eq(wf_wheel_next(&wheel), slot);
+	cr_assert_eq(wheel_next(&wheel), slot);
 	cr_assert_eq(expire(slot + TICK), count - 1);
 	none_is_late();
 	cr_assert_eq(expire(2 * slot), 1);
@@ -237,10 +257,10 @@ Test(timer, what_one_call_has_left_is_next)
 	for (size_t i = 1; i < count; i++)
 		arm(i, slot);
 	for (size_t i = 1; i < count; i++) {
-		cr_assert_leq(wf_wheel_next(&wheel), slot);
+		cr_assert_leq(wheel_next(&wheel), slot);
 		cr_assert_eq(wf_wheel_expire(&wheel, slot, due, 1, &more), 1);
 	}
-	cr_assert_gt(wf_wheel_next(&wheel), slot);
+	cr_assert_gt(wheel_next(&wheel), slot);
 }
 
 Test(timer, the_far_future_is_far)
@@ -255,9 +275,9 @@ Test(timer, the_far_future_is_far)
 	cr_assert_eq(expire(year + WEFT_SEC(1)), 1);
 	cr_assert_eq(expire(17 * year - WEFT_SEC(1)), 0);
 	cr_assert_eq(expire(17 * year + WEFT_SEC(1)), 1);
-	cr_assert_neq(wf_wheel_next(&wheel), WEFT_FOREVER);
+	cr_assert_neq(wheel_next(&wheel), WEFT_FOREVER);
 	disarm(0);
-	cr_assert_eq(wf_wheel_next(&wheel), WEFT_FOREVER);
+	cr_assert_eq(wheel_next(&wheel), WEFT_FOREVER);
 }
 
 /* A delay of any order of magnitude. */
@@ -283,7 +303,7 @@ Test(timer, random_timers_fire_when_a_naive_list_says_so)
 			arm(i, now + random_delay(&seed) - WEFT_USEC(100));
 		if (t_random(&seed) % 4)
 			continue;
-		cr_assert_leq(wf_wheel_next(&wheel), nearest());
+		cr_assert_leq(wheel_next(&wheel), nearest());
 		now += random_delay(&seed) / 4;
 		expire(now);
 		none_is_late();
@@ -301,7 +321,7 @@ Test(timer, each_sleep_until_next_ends_when_a_timer_is_due)
 	make(1000, WEFT_SEC(7));
 	for (size_t i = 0; i < count; i++)
 		arm(i, WEFT_SEC(7) + random_delay(&seed));
-	while ((next = wf_wheel_next(&wheel)) != WEFT_FOREVER) {
+	while ((next = wheel_next(&wheel)) != WEFT_FOREVER) {
 		cr_assert_eq(next, nearest());
 		fired += expire(next);
 		none_is_late();
