@@ -375,7 +375,7 @@ FIGURES = {
     "chan": chan,
     "crowd": crowd,
     "echo.50": echo(50, "<=1.08", load_all),
-    "echo.1000": echo(1000, "<=1.12"),
+    "echo.1000": echo(1000, "<=1.12", load_all),
     "echo.10000": echo(10000, "<=1.20"),
     "echo.calls": calls_per_request,
     "one_connection": one_connection,
