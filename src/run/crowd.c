@@ -179,10 +179,16 @@ static void measure(struct wf_crowd *c, const struct wf_crowd_view *v)
 		judge(c, v->now);
 }
 
+/* It is told as long as that lasts, which is one reason to put fewer off. */
 void wf_crowd_held(struct wf_crowd *c, weft_time now)
 {
 	if (c->all == 1)
 		return;
+	if (c->wanted == c->all && !c->trying) {
+		if (c->fewer_at < now + FEWER_AGAIN)
+			c->fewer_at = now + FEWER_AGAIN;
+		return;
+	}
 	want(c, c->all);
 	c->found = c->all;
 	c->trying = false;

@@ -85,7 +85,7 @@ bool wf_crowd_busy(const struct wf_crowd_view *v);
 
 /*
  * A fiber has held its worker for long, so that more are of use: all are wanted
- * for a while.
+ * for a while, which begins anew each time that this is said.
  */
 void wf_crowd_held(struct wf_crowd *c, weft_time now);
 

@@ -41,25 +41,33 @@ static double noise(void)
 	return 0.98 + 0.04 * (double)(t_random(&random_) % 1024) / 1024;
 }
 
+/* Its length. */
+static weft_time pass_window(machine m)
+{
+	struct work done = m(crowd.wanted);
+	weft_time length = wf_crowd_window(&crowd);
+	double part = (double)length / (double)WEFT_SEC(1);
+	struct wf_crowd_view v = {
+		.now = now += length,
+		.length = length,
+		.done = (uint64_t)(done.rate * noise() * part),
+		.ran = (weft_time)(done.ran * (double)length),
+		.waited = (weft_time)(done.waited * (double)length),
+		.known = crowd.wanted};
+
+	wf_crowd_turn(&crowd, &v);
+	cr_assert(crowd.wanted >= 1 && crowd.wanted <= crowd.all);
+	return length;
+}
+
 /* How long in so many seconds there were not `wanted` workers. */
 static weft_time pass(unsigned seconds, machine m, uint32_t wanted)
 {
 	weft_time others = 0;
 
 	for (weft_time end = now + WEFT_SEC(seconds); now < end;) {
-		struct work done = m(crowd.wanted);
-		weft_time length = wf_crowd_window(&crowd);
-		double part = (double)length / (double)WEFT_SEC(1);
-		struct wf_crowd_view v = {
-			.now = now += length,
-			.length = length,
-			.done = (uint64_t)(done.rate * noise() * part),
-			.ran = (weft_time)(done.ran * (double)length),
-			.waited = (weft_time)(done.waited * (double)length),
-			.known = crowd.wanted};
+		weft_time length = pass_window(m);
 
-		wf_crowd_turn(&crowd, &v);
-		cr_assert(crowd.wanted >= 1 && crowd.wanted <= crowd.all);
 		if (crowd.wanted != wanted)
 			others += length;
 	}
@@ -286,6 +294,28 @@ Test(crowd, all_are_wanted_for_a_while_after_one_was_held)
 	cr_assert_eq(crowd.wanted, 2);
 	pass(3, with_client, 1);
 	cr_assert_eq(crowd.wanted, 1, "the crowd is still there");
+}
+
+/* Where no thread can be had to take the worker over. */
+Test(crowd, one_that_is_held_for_long_counts_once)
+{
+	begin(2);
+	pass(1, with_client, 1);
+	for (weft_time end = now + WEFT_SEC(10); now < end; now += WEFT_MSEC(1))
+		wf_crowd_held(&crowd, now);
+	cr_assert_eq(crowd.wanted, 2);
+	pass(1, with_client, 1);
+	cr_assert_eq(crowd.wanted, 1);
+}
+
+Test(crowd, while_one_is_held_no_fewer_are_tried)
+{
+	begin(2);
+	for (weft_time end = now + WEFT_SEC(10); now < end;) {
+		wf_crowd_held(&crowd, now);
+		pass_window(with_client);
+		cr_assert_eq(crowd.wanted, 2);
+	}
 }
 
 Test(crowd, of_many_workers_so_many_rest_as_clients_need_cpus)
