@@ -42,7 +42,7 @@ bool wf_gate_leave(void)
 	bool last;
 
 	do
-		last = w & CLOSING && (w & INSIDE) == 1;
+		last = (w & (CLOSING | WAKING)) == CLOSING && (w & INSIDE) == 1;
 	/* release [gate-left] */
 	while (!atom_cas_rel(&word, &w, last ? w - 1 + WAKING : w - 1));
 	return last;

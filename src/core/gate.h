@@ -16,6 +16,8 @@
  *      leave, any thread     n - 1                          release [gate-left]
  *                            CLOSING + 1 to CLOSING + WAKING; wake a worker;
  *                            then clear WAKING              release [gate-left]
+ *                            CLOSING + WAKING + 1 to CLOSING + WAKING: whom
+ *                            another one wakes looks once that is cleared
  *      look, last worker     while WAKING, spin: the waker still needs the
  *                            worker                         acquire [gate-left]
  *      close, last worker    if it is still what was seen before the fibers

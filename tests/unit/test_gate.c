@@ -110,6 +110,20 @@ Test(gate, who_knows_a_living_fiber_may_come_in_while_it_closes)
 	cr_assert(close_now());
 }
 
+/* Another thread has come and gone, before the one that was last has waked. */
+Test(gate, only_one_at_a_time_is_the_last)
+{
+	wf_gate_open();
+	wf_gate_enter();
+	cr_assert_not(close_now());
+	cr_assert(wf_gate_leave());
+	wf_gate_hold();
+	cr_assert_not(wf_gate_leave());
+	cr_assert(wf_gate_closing());
+	wf_gate_left();
+	cr_assert(close_now());
+}
+
 Test(gate, it_can_be_reopened_while_it_closes)
 {
 	wf_gate_open();
