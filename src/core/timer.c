@@ -53,16 +53,24 @@ static void insert(struct wf_wheel *w, struct wf_timer *t)
 	atom_bump_rlx(&w->count);
 }
 
+/* What was nearest in it may have been removed long ago. */
+static void empty(struct wf_wheel *w, unsigned level, unsigned slot)
+{
+	w->used[level] &= ~(UINT64_C(1) << slot);
+	if (time_of(w->nearest[level][slot]) == atom_load_rlx(&w->next))
+		atom_store_rlx(&w->next, 0);
+}
+
 static bool removed(struct wf_wheel *w, struct wf_timer *t)
 {
 	struct wf_list *l = &w->slots[t->level][t->slot];
 
 	if (!list_remove(l, &t->link))
 		return false;
-	if (list_empty(l))
-		w->used[t->level] &= ~(UINT64_C(1) << t->slot);
 	if (time_of(t->tick) == atom_load_rlx(&w->next))
 		atom_store_rlx(&w->next, 0);
+	if (list_empty(l))
+		empty(w, t->level, t->slot);
 	atom_store_rlx(&w->count, atom_load_rlx(&w->count) - 1);
 	return true;
 }

@@ -176,6 +176,23 @@ Test(timer, nobody_is_woken_for_one_that_is_disarmed)
 	cr_assert_eq(wheel_next(&wheel), WEFT_FOREVER);
 }
 
+/* Two in one slot, the later one of which is left alone for a while. */
+Test(timer, an_empty_slot_has_no_nearest)
+{
+	make(3, 0);
+	for (int far = 0; far < 2; far++) {
+		if (far)
+			arm(2, 100000 * TICK);
+		arm(0, 100 * TICK);
+		arm(1, 110 * TICK);
+		cr_assert_eq(wheel_next(&wheel), nearest());
+		disarm(0);
+		cr_assert_leq(wheel_next(&wheel), nearest());
+		disarm(1);
+		cr_assert_eq(wheel_next(&wheel), nearest());
+	}
+}
+
 /* Of one that is used once more after its fiber has ended. */
 Test(timer, a_disarmed_timer_does_for_no_deadline)
 {
