@@ -194,6 +194,8 @@ static void join_ended(void)
 	while ((t = take(&ended))) {
 		wf_thread_join(t->id);
 		t->started = false;
+		/* The next one's, once it has begun. */
+		atom_store_rlx(&t->carrier.tid, 0);
 		put(&unused, t);
 	}
 }
