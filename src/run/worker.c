@@ -414,11 +414,14 @@ static void wait_for_events(struct wf_carrier *here)
 {
 	struct wf_worker *w = here->worker;
 	struct epoll_event events[EVENTS];
-	weft_time begin = atom_load_rlx(&w->now), slept;
-	weft_time until = wheel_next(&w->timers);
-	weft_time trim = wf_stack_trim(&w->stacks, begin);
-	int n = wf_poll_wait(&w->poll, events, EVENTS,
-			     wf_time_until(until < trim ? until : trim, begin));
+	weft_time until = wheel_next(&w->timers), begin, slept;
+	/* Which may take a while. */
+	weft_time trim = wf_stack_trim(&w->stacks, atom_load_rlx(&w->now));
+	int n;
+
+	begin = wf_clock_now();
+	n = wf_poll_wait(&w->poll, events, EVENTS,
+			 wf_time_until(until < trim ? until : trim, begin));
 
 	atom_store_rlx(&w->now, wf_clock_now());
 	slept = atom_load_rlx(&w->now) - begin;
