@@ -185,7 +185,7 @@ Test(vigil, no_rise_is_overlooked)
 	begin();
 	wf_vigil_allow(&vigil, 0, 0);
 	t_thread_begin(&t, look_again_and_again, NULL);
-	for (size_t i = t_scale(20000); i; i--) {
+	for (size_t i = t_scale(5000); i; i--) {
 		size_t before;
 		bool first;
 
