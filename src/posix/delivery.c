@@ -155,9 +155,8 @@ void wf_signals_forget(struct wf_identity *id)
 
 /* --- sending --- */
 
-/* Under the lock, so that it is still there. */
-static int send_to_kernel(struct wf_identity *to, int signal,
-			  const siginfo_t *info)
+int wf_signal_to_kernel(struct wf_identity *to, int signal,
+			const siginfo_t *info)
 {
 	pid_t tid = atom_load_rlx(&to->promoted)
 			    ? (pid_t)atom_load_rlx(libc_tid(to->thread))
@@ -194,7 +193,7 @@ int wf_signal_send(struct wf_identity *to, int signal, const siginfo_t *info)
 		return (int)wf_call(kill, process(), signal);
 	spin_lock(&to->signals);
 	if (kernels(to, bit)) {
-		r = send_to_kernel(to, signal, info);
+		r = wf_signal_to_kernel(to, signal, info);
 	} else {
 		r = enqueue(to, signal, info);
 		wake = takes(to, bit);

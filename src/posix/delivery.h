@@ -65,6 +65,15 @@ struct wf_kernel_action {
 int wf_signal_send(struct wf_identity *to, int signal, const siginfo_t *info);
 
 /*
+ * Send it to the kernel thread by which it runs now; `info` as above.
+ *
+ * Context: `to->signals` is held, so that the thread is still there.
+ * Errors: as tgkill(2).
+ */
+int wf_signal_to_kernel(struct wf_identity *to, int signal,
+			const siginfo_t *info);
+
+/*
  * Take one of the set that is pending, whether it is blocked or not; 0: there
  * is none.  `info` may be NULL.
  *

@@ -474,16 +474,24 @@ static int make_signal_known(void)
 	return 0;
 }
 
-/* In a region libc waits for that signal. */
+/*
+ * In a region libc waits for that signal, and in a kernel thread of its own,
+ * which it may have been given meanwhile: under the lock, see delivery.h.
+ */
 static void cancel(struct wf_identity *id)
 {
+	bool own;
+
 	atom_or_rlx(libc_cancel(id->thread), WF_CANCEL_ASKED);
 	spin_lock(&id->signals);
-	if (id->regions)
-		wf_call(tgkill, wf_call(getpid),
-			atom_load_rlx(&id->fiber->carrier->tid), LIBC_CANCEL);
+	own = atom_load_rlx(&id->promoted);
+	if (id->regions || own)
+		wf_signal_to_kernel(id, LIBC_CANCEL, NULL);
 	spin_unlock(&id->signals);
-	weft_cancel(id->fiber);
+	if (own)
+		wf_lot_look(id->thread);
+	else
+		weft_cancel(id->fiber);
 }
 
 static int cancel_thread(pthread_t thread)
