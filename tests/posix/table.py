@@ -169,6 +169,16 @@ def exported_by(library):
     return {line.split()[-1].split("@")[0] for line in text.splitlines()}
 
 
+def parse_relocations(text):
+    """The names by which `readelf -r` says that a library is bound."""
+    found = re.findall(r" R_\w+_(?:JUMP_SLOT?|GLOB_DAT) +\w+ (\w+)", text)
+    return set(found)
+
+
+def bound_by(library):
+    return parse_relocations(output("readelf", "-rW", library))
+
+
 def called_by(programs):
     """{program: the names it does not define} of what they are linked with."""
     calls = {program: set() for program in programs}
@@ -252,6 +262,12 @@ def is_exported(table, libc, exported):
             yield f"{line}: {name}: passes, but is exported"
 
 
+def is_own(exported, bound):
+    """Whatever a program has by the name of a hook, the library calls its."""
+    for name in sorted(exported & bound):
+        yield f"{name}: exported, and bound to whoever has that name"
+
+
 def is_called(table, libc, calls):
     """The program of each hook and region is there, and calls it."""
     missing = set()
@@ -286,7 +302,9 @@ def look(options):
         yield from is_used(table, blocking, libcs)
         yield from is_known(table, libcs[0], headers_in(options.headers))
     if options.library:
-        yield from is_exported(table, libcs[0], exported_by(options.library))
+        exported = exported_by(options.library)
+        yield from is_exported(table, libcs[0], exported)
+        yield from is_own(exported, bound_by(options.library))
     if options.programs:
         yield from is_called(table, libcs[0], programs_in(options.programs))
 
@@ -367,6 +385,9 @@ def samples():
     yield "what passes", exported("b", "c", "d"), True
     yield "something else", exported("b", "c", "weft_run"), True
 
+    yield "bound to others", is_own({"read"}, {"mmap"}), False
+    yield "bound to itself", is_own({"read"}, {"mmap", "read"}), True
+
     def called(calls, libc=SAMPLE):
         return is_called(Table(GOOD), libc, calls)
 
@@ -386,6 +407,14 @@ NM = """
 """
 
 
+RELOCATIONS = """
+000000000004e018  0000000100000007 R_X86_64_JUMP_SLOT     0000000000000000 mmap@GLIBC_2.2.5 + 0
+000000000004e020  0000009f00000006 R_X86_64_GLOB_DAT      0000000000017a10 read + 0
+000000000004e028  0000000300000402 R_AARCH64_JUMP_SLOT    0000000000000000 poll@GLIBC_2.17 + 0
+000000000004dd10  0000000000000008 R_X86_64_RELATIVE                         13320
+"""
+
+
 def self_test():
     wrong = count = 0
     for what, found, expected in samples():
@@ -398,7 +427,10 @@ def self_test():
     if parse_versions(NM) != expected:
         wrong += 1
         print("self-test: nm:", parse_versions(NM))
-    print(f"{count + 1} samples, {wrong} wrong")
+    if parse_relocations(RELOCATIONS) != {"mmap", "read", "poll"}:
+        wrong += 1
+        print("self-test: readelf:", parse_relocations(RELOCATIONS))
+    print(f"{count + 2} samples, {wrong} wrong")
     return wrong > 0
 
 
