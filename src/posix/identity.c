@@ -50,7 +50,7 @@ static struct {
 	} pools[WF_STACK_CLASSES];          /* lock */
 	struct wf_list shells;              /* the one used longest ago first */
 	_Atomic(struct wf_identity *) made; /* the last one; never unmade */
-	_Atomic uint32_t last_id;
+	uint32_t next_id, ids_end;          /* lock: those between are free */
 	_Atomic uint64_t started, ended, peak, hatched, promoted;
 } all;
 
@@ -83,7 +83,7 @@ struct wf_identity *wf_identity_numbered(pid_t number)
 		return NULL;
 	/* acquire [identity-made]; in a handler there is no lock to take */
 	id = atom_load_acq(&all.made);
-	while (id && id->id != (uint32_t)number)
+	while (id && atom_load_rlx(&id->id) != (uint32_t)number)
 		id = id->before;
 	return id && !identity_ended(id) ? id : NULL;
 }
@@ -154,6 +154,8 @@ static WF_NOINLINE void run(struct wf_identity *me)
 
 	me->escape = &here;
 	me->result = PTHREAD_CANCELED;
+	pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
+	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
 	if (_setjmp(here) == 0)
 		call_start(me);
 }
@@ -184,23 +186,27 @@ void wf_identity_let_go(struct wf_identity *me, uint32_t depth)
 	}
 }
 
-/* What libc does at the end of a thread, in its order. */
+static void forget_cancel(const struct wf_identity *id)
+{
+	atom_and_rlx(libc_cancel(id->thread),
+		     ~(WF_CANCEL_SENT | WF_CANCEL_ASKED | WF_CANCEL_EXITING));
+}
+
+/*
+ * What libc does at the end of a thread, in its order.  From here on, until the
+ * next one begins, there is nowhere to escape to.
+ */
 static void clean_up(struct wf_identity *me)
 {
 	if (unlikely(me->regions))
 		leave_regions(me);
 	if (unlikely(me->altstack_lent))
 		wf_identity_return_altstack(me);
-	/* There is nowhere to escape to from a destructor. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	if (wf_libc.end_variables)
 		wf_libc.end_variables();
 	wf_keys_destroy();
-	/* Nobody cancels what has ended. */
-	atom_and_rlx(libc_cancel(me->thread),
-		     ~(WF_CANCEL_SENT | WF_CANCEL_ASKED | WF_CANCEL_EXITING));
-	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
-	pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, NULL);
+	forget_cancel(me);
 	uselocale(LC_GLOBAL_LOCALE);
 	/* The first gives the last error, the second forgets it. */
 	dlerror();
@@ -281,7 +287,7 @@ static void take_possession(struct wf_identity *me)
 	uint32_t number = (uint32_t)wf_thread_id();
 
 	wf_call(set_robust_list, me->robust_list, ROBUST_LENGTH);
-	wf_loader_pass(me->id, number);
+	wf_loader_pass(atom_load_rlx(&me->id), number);
 	atom_store_rlx(libc_tid(me->thread), number);
 	/* Whoever sends it a signal from now on sends it to the kernel. */
 	spin_lock(&me->signals);
@@ -370,7 +376,7 @@ static void give_up_own_thread(struct wf_identity *me)
 	wf_sched_yield(me->fiber);
 	libc(pthread_join)(me->own_thread, NULL);
 	forget_robust(me);
-	atom_store_rlx(libc_tid(me->thread), me->id);
+	atom_store_rlx(libc_tid(me->thread), atom_load_rlx(&me->id));
 }
 
 /* --- the end of a thread of the program --- */
@@ -419,7 +425,7 @@ static void leave_kernel(struct wf_identity *me)
 	wf_call(get_robust_list, 0, &me->robust_list, &length);
 	wf_call(set_robust_list, NULL, ROBUST_LENGTH);
 	unregister_rseq();
-	atom_store_rlx(libc_tid(me->thread), me->id);
+	atom_store_rlx(libc_tid(me->thread), atom_load_rlx(&me->id));
 }
 
 /*
@@ -460,9 +466,34 @@ static void *main_of_identity(void *arg)
 	return NULL;
 }
 
+/* Those that come next, up to the first one that somebody has. */
+static void find_ids(void)
+{
+	struct wf_identity *id = atom_load_rlx(&all.made);
+
+	all.next_id = all.ids_end + 1;
+	if (all.next_id <= WF_TID_ID || all.next_id >= WF_TID_END)
+		all.next_id = WF_TID_ID + 1;
+	all.ids_end = WF_TID_END;
+	for (; id; id = id->before) {
+		uint32_t taken = atom_load_rlx(&id->id);
+
+		if (taken >= all.next_id && taken < all.ids_end)
+			all.ids_end = taken;
+	}
+}
+
+/* As the kernel does: one that has been had comes again after all others. */
 static uint32_t new_id(void)
 {
-	return WF_TID_ID + atom_add_rlx(&all.last_id, 1) + 1;
+	uint32_t id;
+
+	spin_lock(&all.lock);
+	while (all.next_id == all.ids_end)
+		find_ids();
+	id = all.next_id++;
+	spin_unlock(&all.lock);
+	return id;
 }
 
 /* At the top of its stack, where there is room in a page that is used. */
@@ -472,7 +503,7 @@ static struct wf_identity *place_on(char *stack, int class)
 		(struct wf_identity *)(stack + wf_stack_size(class)) - 1;
 
 	memset(id, 0, sizeof *id);
-	id->id = new_id();
+	atom_store_rlx(&id->id, new_id());
 	id->stack = stack;
 	id->stack_size = wf_stack_size(class);
 	id->guard_size = wf_stack_guard_size(class);
@@ -510,7 +541,7 @@ static void identity_delete(struct wf_identity *id)
 /* As of all fibers, see core/life.h: or all would compete for a few lines. */
 static size_t colour_of(const struct wf_identity *id)
 {
-	return id->id % COLOURS * WF_CACHE_LINE;
+	return atom_load_rlx(&id->id) % COLOURS * WF_CACHE_LINE;
 }
 
 /* Its start routine comes back as a fiber, later. */
@@ -584,6 +615,16 @@ static int class_for(const struct wf_thread *t)
 	return class < WF_STACK_CLASSES ? class : -1;
 }
 
+/* Of another thread before. */
+static void renew(struct wf_identity *id)
+{
+	uint32_t number = new_id();
+
+	forget_cancel(id);
+	atom_store_rlx(&id->id, number);
+	atom_store_rlx(libc_tid(id->thread), number);
+}
+
 static void assign(struct wf_identity *id, const struct wf_thread *t)
 {
 	free(atom_swap_ar(&id->wish, NULL)); /* [thread-wish] */
@@ -627,6 +668,7 @@ int wf_identity_start(const struct wf_thread *t, pthread_t *made)
 		return -EINVAL;
 	id = from_pool(class);
 	if (id) {
+		renew(id);
 		assign(id, t);
 		wf_context_control(&id->fiber->ctx);
 		count_start();

@@ -68,7 +68,7 @@ struct wf_identity {
 	struct wf_identity *next;   /* in the pool */
 	struct wf_identity *before; /* of all, the one made before */
 	pthread_t thread;
-	uint32_t id;            /* in place of the kernel's number */
+	_Atomic uint32_t id;    /* the present one's, for the kernel's number */
 	_Atomic uint32_t state; /* see above */
 	pthread_t *made;        /* to be filled, by lock `signals`; or NULL */
 	wf_start start;         /* of the present thread, as what follows */

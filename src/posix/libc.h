@@ -62,7 +62,9 @@ static inline bool libc_alone(void)
 
 /* --- the thread descriptor --- */
 
-#define WF_TID_ID UINT32_C(0x10000000) /* of an identity: more than any pid */
+/* Of identities, between these: more than any pid, and what fits a futex. */
+#define WF_TID_ID  UINT32_C(0x10000000)
+#define WF_TID_END UINT32_C(0x3fffffff)
 
 #define WF_CANCEL_DISABLED UINT32_C(0x01)
 #define WF_CANCEL_ANY_TIME UINT32_C(0x02)

@@ -3,7 +3,8 @@
  * number.c - threads by the number that the kernel has for them.
  *
  * A fiber has a number of its own, which stays with it and is no other
- * thread's: programs have it as the owner of a lock.  The kernel does not know
+ * thread's, nor for a long time will be: programs have it as the owner of a
+ * lock.  The kernel does not know
  * it, so whoever is called by it here is found here.  One that becomes a thread
  * of the kernel's has the kernel's number from then on, and is found by both.
  */
@@ -26,12 +27,12 @@ WF_HOOK pid_t gettid(void)
 {
 	struct wf_identity *me = identity_self();
 
-	return me ? (pid_t)me->id : (pid_t)wf_call(gettid);
+	return me ? (pid_t)atom_load_rlx(&me->id) : (pid_t)wf_call(gettid);
 }
 
 static bool is_me(const struct wf_identity *me, id_t who)
 {
-	return me && (who == 0 || who == me->id);
+	return me && (who == 0 || who == atom_load_rlx(&me->id));
 }
 
 static bool is_fiber(const struct wf_identity *id)

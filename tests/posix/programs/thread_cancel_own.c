@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first cancellation of a process, of a thread that comes by a lock which
- * the kernel has to know of, and then waits.
+ * The cancellation of a thread that comes by a lock which the kernel has to
+ * know of: the first one of a process, where it waits then, and where it ends.
  */
 #include "see.h"
 
@@ -88,9 +88,54 @@ static void repeat(const char *name, void (*wait)(void))
 	see("%s: cancelled each time", name);
 }
 
+/* --- one that ends, and the next one --- */
+
+enum { ROUNDS = 10000 };
+
+static void *ends(void *arg)
+{
+	pthread_mutex_lock(&robust);
+	pthread_mutex_unlock(&robust);
+	for (volatile int i = 0; i < *(int *)arg; i++)
+		;
+	return NULL;
+}
+
+static void *comes_after(void *arg)
+{
+	pthread_testcancel();
+	return arg;
+}
+
+static void see_the_next(void)
+{
+	pthread_mutexattr_t kind;
+	int wrong = 0;
+
+	pthread_mutexattr_init(&kind);
+	pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST);
+	pthread_mutex_init(&robust, &kind);
+	for (int i = 0; i < ROUNDS; i++) {
+		int steps = i % 50 * 20;
+		pthread_t thread;
+		void *result;
+
+		pthread_create(&thread, NULL, ends, &steps);
+		for (volatile int k = 0; k < i % 997 * 80; k++)
+			;
+		pthread_cancel(thread);
+		pthread_join(thread, NULL);
+		pthread_create(&thread, NULL, comes_after, NULL);
+		pthread_join(thread, &result);
+		wrong += result == PTHREAD_CANCELED;
+	}
+	see("whom nobody has cancelled: %d", wrong);
+}
+
 int main(void)
 {
 	repeat("here", wait_here);
 	repeat("in the kernel", wait_in_kernel);
+	see_the_next();
 	return 0;
 }

@@ -180,6 +180,29 @@ static void *has_one_cpu(void *arg)
 	return arg;
 }
 
+/* --- of threads that follow each other --- */
+
+enum { FOLLOWERS = 10 };
+
+static void *its_number(void *arg)
+{
+	*(pid_t *)arg = gettid();
+	return NULL;
+}
+
+static void see_followers(void)
+{
+	pid_t of[FOLLOWERS];
+	int same = 0;
+
+	for (int i = 0; i < FOLLOWERS; i++) {
+		join(start(its_number, &of[i]));
+		for (int j = 0; j < i; j++)
+			same += of[i] == of[j];
+	}
+	see("one after the other, with the same number: %d", same);
+}
+
 int main(void)
 {
 	pthread_t one, other;
@@ -193,5 +216,6 @@ int main(void)
 	other = start(is_as_before, NULL);
 	join(other);
 	join(start(has_one_cpu, NULL));
+	see_followers();
 	return 0;
 }
