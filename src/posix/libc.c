@@ -107,7 +107,16 @@ static ptrdiff_t offset_of_rseq(void)
 	return offset && size && *size ? *offset : 0;
 }
 
-/* --- weft built in --- */
+/* --- who cannot be run on fibers --- */
+
+/*
+ * Go notes the kernel's number of each of its threads, and interrupts it by
+ * that, without libc; a fiber would be another thread's by then.
+ */
+static bool has_go(void)
+{
+	return dlsym(RTLD_DEFAULT, "_cgo_topofstack") != NULL;
+}
 
 /* Whether the object has the note that the core of weft leaves. */
 static int has_note(struct dl_phdr_info *object, size_t size, void *count)
@@ -140,18 +149,25 @@ static bool asked(const char *variable)
 	return text && *text && strcmp(text, "0") != 0;
 }
 
+static const char *obstacle(void)
+{
+	if (wf_libc.tid_at < 0 || wf_libc.cancel_at < 0)
+		return "this libc is not known";
+	if (built_in())
+		return "the program has weft built in";
+	return has_go() ? "the program has Go in it" : NULL;
+}
+
 static bool disabled(void)
 {
+	const char *why;
+
 	if (asked("WEFT_DISABLE"))
 		return true;
-	if (wf_libc.tid_at < 0 || wf_libc.cancel_at < 0) {
-		wf_say("this libc is not known: threads stay threads");
-		return true;
-	}
-	if (!built_in())
-		return false;
-	wf_say("the program has weft built in: its threads stay threads");
-	return true;
+	why = obstacle();
+	if (why)
+		wf_say("%s: its threads stay threads", why);
+	return why != NULL;
 }
 
 /* The thread's descriptor is the same distance from its variables in all. */

@@ -725,6 +725,15 @@ class Threads(unittest.TestCase):
         program = compile_c("", "threads", "-pthread", THREADS)
         self.assertEqual(self.count(program, WEFT_DISABLE="1"), 51)
 
+    def test_they_stay_threads_if_go_would_interrupt_them(self):
+        program = compile_c("void _cgo_topofstack(void) {}", "threads",
+                            "-pthread", THREADS, "-rdynamic")
+        done = subprocess.run([OPTIONS.weft, program], text=True,
+                              capture_output=True, timeout=LIMIT)
+        self.assertEqual((done.stdout, done.stderr), (
+            "50 threads, 51 known to the kernel\n",
+            "weft: the program has Go in it: its threads stay threads\n"))
+
     def test_that_is_known_however_early_it_is_asked(self):
         program = compile_c(self.EARLY, "early", "-pthread", THREADS)
         self.assertEqual(self.count(program, WEFT_DISABLE="1"), 51)
