@@ -15,10 +15,20 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # Not stored first and shown afterwards: what hangs should show how far it got.
+run()
 {
-	"$@" --verbose -j1 2>&1
-	echo $? >"$dir/status"
-} | tee "$dir/log"
+	{
+		"$@" --verbose -j1 2>&1
+		echo $? >"$dir/status"
+	} | tee "$dir/log"
+}
+
+run "$@"
+# An assertion of qemu's own code says nothing of the program.
+if grep -q '^ERROR:.*/accel/tcg/' "$dir/log"; then
+	echo "the emulator has failed: once more"
+	run "$@"
+fi
 
 ran=$(sed -n 's/.*Synthesis: Tested: \([0-9]*\).*/\1/p' "$dir/log" | tail -n 1)
 skipped=$(grep -c '^\[SKIP\]' "$dir/log")
