@@ -53,12 +53,18 @@ static void insert(struct wf_wheel *w, struct wf_timer *t)
 	atom_bump_rlx(&w->count);
 }
 
+/* If that was the nearest of all, the next one has to be found. */
+static void forget_next(struct wf_wheel *w, uint64_t tick)
+{
+	if (time_of(tick) == atom_load_rlx(&w->next))
+		atom_store_rlx(&w->next, 0);
+}
+
 /* What was nearest in it may have been removed long ago. */
 static void empty(struct wf_wheel *w, unsigned level, unsigned slot)
 {
 	w->used[level] &= ~(UINT64_C(1) << slot);
-	if (time_of(w->nearest[level][slot]) == atom_load_rlx(&w->next))
-		atom_store_rlx(&w->next, 0);
+	forget_next(w, w->nearest[level][slot]);
 }
 
 static bool removed(struct wf_wheel *w, struct wf_timer *t)
@@ -67,8 +73,7 @@ static bool removed(struct wf_wheel *w, struct wf_timer *t)
 
 	if (!list_remove(l, &t->link))
 		return false;
-	if (time_of(t->tick) == atom_load_rlx(&w->next))
-		atom_store_rlx(&w->next, 0);
+	forget_next(w, t->tick);
 	if (list_empty(l))
 		empty(w, t->level, t->slot);
 	atom_store_rlx(&w->count, atom_load_rlx(&w->count) - 1);

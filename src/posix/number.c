@@ -4,9 +4,9 @@
  *
  * A fiber has a number of its own, which stays with it and is no other
  * thread's, nor for a long time will be: programs have it as the owner of a
- * lock.  The kernel does not know
- * it, so whoever is called by it here is found here.  One that becomes a thread
- * of the kernel's has the kernel's number from then on, and is found by both.
+ * lock.  The kernel does not know it, so whoever is called by it here is found
+ * here.  One that becomes a thread of the kernel's has the kernel's number from
+ * then on, and is found by both.
  */
 #include "posix/number.h"
 

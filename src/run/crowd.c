@@ -75,6 +75,12 @@ static void put_off(weft_time *at, weft_time *pause, weft_time now)
 		*pause *= 2;
 }
 
+static void put_off_fewer_until(struct wf_crowd *c, weft_time at)
+{
+	if (c->fewer_at < at)
+		c->fewer_at = at;
+}
+
 static void put_off_all(struct wf_crowd *c, weft_time now)
 {
 	put_off(&c->all_at, &c->all_pause, now);
@@ -185,8 +191,7 @@ void wf_crowd_held(struct wf_crowd *c, weft_time now)
 	if (c->all == 1)
 		return;
 	if (c->wanted == c->all && !c->trying) {
-		if (c->fewer_at < now + FEWER_AGAIN)
-			c->fewer_at = now + FEWER_AGAIN;
+		put_off_fewer_until(c, now + FEWER_AGAIN);
 		return;
 	}
 	want(c, c->all);
@@ -264,7 +269,8 @@ static void rest(struct wf_crowd *c, weft_time now)
 
 	wf_crowd_begin(c, c->all);
 	c->found = found;
-	c->fewer_at = fewer_at > now + BEGUN ? fewer_at : now + BEGUN;
+	c->fewer_at = fewer_at;
+	put_off_fewer_until(c, now + BEGUN);
 	if (fewer_pause / 2 > c->fewer_pause)
 		c->fewer_pause = fewer_pause / 2;
 	c->all_pause = all_pause;

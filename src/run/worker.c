@@ -165,7 +165,6 @@ static unsigned take_injected(struct wf_worker *w)
 static void pass(struct wf_carrier *here, bool poll)
 {
 	struct wf_worker *w = here->worker;
-
 	weft_time now = wf_clock_now();
 
 	atom_store_rlx(&w->turns, WF_TURNS);
@@ -200,6 +199,7 @@ static struct weft_fiber *steal(struct wf_carrier *here)
 {
 	struct wf_worker *w = here->worker;
 	uint32_t others = wf_runtime.count - 1, first, count;
+	weft_time now = atom_load_rlx(&w->now);
 	struct weft_fiber *f;
 
 	if (!others)
@@ -216,7 +216,6 @@ static struct weft_fiber *steal(struct wf_carrier *here)
 	}
 	for (uint32_t i = 0; i < others; i++) {
 		struct wf_worker *v = another(w, first + i);
-		weft_time now = atom_load_rlx(&w->now);
 
 		if (poll_used(&v->poll))
 			serve_poll(here, &v->poll);
