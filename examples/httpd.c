@@ -13,11 +13,10 @@
 #include <weft.h>
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "beneath.h"
 #include "http.h"
 #include "serve.h"
 
@@ -28,17 +27,12 @@ enum { LINE = 8192, PART = 16384 };
 static int root; /* the directory */
 
 /*
- * A file, or the negative status that says why not.  The kernel sees to it that
- * neither ".." nor a symbolic link leads out of the directory.  Not inlined, as
- * a function that waits must not look at errno: it may change threads.
+ * A file, or the negative status that says why not.  Not inlined, as a function
+ * that waits must not look at errno: it may change threads.
  */
 __attribute__((noinline)) static int open_file(const char *path, off_t *size)
 {
-	struct open_how how = {
-		.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-	};
-	int file = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+	int file = beneath_open(root, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
 	if (file < 0)
