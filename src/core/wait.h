@@ -222,9 +222,10 @@ int wf_wait_allowed(struct weft_fiber *me);
 
 static inline int wait_allowed(struct weft_fiber *me)
 {
-	if (likely(!me->scope && me->deadline == WEFT_FOREVER &&
+	if (likely(me->deadline == WEFT_FOREVER &&
 		   !atom_load_rlx(&me->cancel) &&
-		   !atom_load_rlx(&wf_runtime.stopping)))
+		   !atom_load_rlx(&wf_runtime.stopping) &&
+		   !(me->scope && scope_cancelled(me->scope))))
 		return 0;
 	return wf_wait_allowed(me);
 }
