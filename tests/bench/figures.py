@@ -21,7 +21,6 @@ Servers are pinned to one CPU and clients to another where that is said; so two
 CPUs are needed, and nothing else should run on them.
 """
 import argparse
-import contextlib
 import csv
 import math
 import os
@@ -41,8 +40,9 @@ sys.dont_write_bytecode = True
 sys.path.append(str(pathlib.Path(__file__).parent / "posix"))
 import compare  # noqa: E402: beside this file, like those that follow
 from plan import (  # noqa: E402
-    CLIENT_CPU, Plan, SERVER_CPU, Short, Table, bench, count_calls, example,
-    in_short_turns, in_turns, load_all, load_each, middle, output, ratio, run)
+    CLIENT_CPU, Plan, SERVER_CPU, Short, Table, all_running, bench,
+    count_calls, example, in_short_turns, in_turns, load_all, load_each,
+    middle, output, ratio, run)
 import unchanged  # noqa: E402
 
 PEERS = ("go", "tokio")
@@ -91,7 +91,8 @@ def memory(plan, table):
     for name, floor in (("resident", "<=4350"), ("page_tables", "<=140"),
                         ("mappings", "<100"), ("ratio", "<=1.3")):
         table.add(f"memory.{name}", held[f"memory.{name}"], floor)
-    table.add("memory.ratio.kernel", held["memory.ratio.kernel"])
+    for name in "new.ratio", "new.kernel":
+        table.add(f"memory.{name}", held[f"memory.{name}"])
 
 
 def timers(plan, table):
@@ -225,13 +226,12 @@ def slow_connection(plan, table):
               ratio(rounds, 1, 0, "cpu_per_request"), "<=1.3")
 
 
-def wrk(plan, server):
-    with compare.Server(server, SERVER_CPU) as running:
-        said = output(["taskset", "-c", str(CLIENT_CPU), "wrk", "-t", "1",
-                       "-c", "1000", "-d", f"{max(1, round(plan.seconds))}s",
-                       f"http://{running.address}/file"])
+def wrk(server):
+    """Its shortest turn."""
+    said = output(["taskset", "-c", str(CLIENT_CPU), "wrk", "-t", "1",
+                   "-c", "1000", "-d", "1s", f"http://{server.address}/file"])
     if "Non-2xx" in said:
-        raise Short(f"{server[0]}: answers other than 200")
+        raise Short(f"{server.command}: answers other than 200")
     return {"rate": float(re.search(r"Requests/sec: *([\d.]+)", said)[1])}
 
 
@@ -241,12 +241,11 @@ def http(plan, table):
     with tempfile.TemporaryDirectory() as root:
         (pathlib.Path(root) / "file").write_bytes(os.urandom(1024))
         os.chmod(root, 0o755)
-        servers = ([bench(plan, "limits/http_epoll"), "-d", root,
-                    "127.0.0.1:0"],
-                   [example(plan, "httpd"), "-w", "1", "-d", root,
-                    "127.0.0.1:0"])
-        rounds = [[wrk(plan, server) for server in servers]
-                  for _ in range(plan.rounds)]
+        servers = [(compare.Server, program + ["-d", root, "127.0.0.1:0"])
+                   for program in ([bench(plan, "limits/http_epoll")],
+                                   [example(plan, "httpd"), "-w", "1"])]
+        with all_running(servers, SERVER_CPU) as running:
+            rounds = in_short_turns(plan, running, wrk)
     table.add("http.1000.rate_ratio", ratio(rounds, 1, 0, "rate"), ">=0.9")
 
 
@@ -311,9 +310,7 @@ def redis_in_turns(plan, servers, pinned, pipeline):
     """Rounds of one dictionary of figures a server: (kind, command)."""
     cpu = SERVER_CPU if pinned else None
     requests = round(plan.seconds * (150000 if pipeline > 1 else 15000))
-    with contextlib.ExitStack() as stack:
-        running = [stack.enter_context(kind(command, cpu))
-                   for kind, command in servers]
+    with all_running(servers, cpu) as running:
         return in_short_turns(
             plan, running, lambda server: redis_rates(server, pinned, requests,
                                                       pipeline))

@@ -19,7 +19,7 @@ import tempfile
 import compare
 
 SERVER_CPU, CLIENT_CPU = "1", 0
-LONGEST = 120  # seconds that any program may take
+LONGEST = 240  # seconds that any program may take
 TESTS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge}
 
 Plan = collections.namedtuple("Plan", "build rounds seconds fibers")
@@ -109,6 +109,14 @@ def load_each(plan, servers, **given):
             for _ in range(plan.rounds)]
 
 
+@contextlib.contextmanager
+def all_running(servers, cpus):
+    """Servers that run meanwhile, each of them (kind, command)."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(kind(command, cpus))
+               for kind, command in servers]
+
+
 def in_short_turns(plan, running, ask):
     """Rounds of what `ask` finds of each server, all of which run all the time.
 
@@ -129,10 +137,8 @@ def load_all(plan, servers, **given):
     Not for so many connections that the client runs out of ports.
     """
     options = load_options(plan, seconds=plan.seconds / 4, warmup=0.2, **given)
-    with contextlib.ExitStack() as stack:
-        running = [stack.enter_context(compare.Server(command,
-                                                      options.cpu_server))
-                   for command in servers]
+    servers = [(compare.Server, command) for command in servers]
+    with all_running(servers, options.cpu_server) as running:
         return in_short_turns(
             plan, running, lambda server: values(compare.drive(options,
                                                                server)))
