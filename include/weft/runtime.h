@@ -12,6 +12,10 @@
  * signal handler.  While it runs, workers block every signal but faults, so
  * that the program's handlers run on its other threads or on the helper
  * thread that weft keeps for them, and never on a fiber's stack.
+ *
+ * Raise RLIMIT_NOFILE before: weft_run() has the kernel make room for so many
+ * descriptors, up to 65,536, 8 bytes each.  To make it later, when threads
+ * share them, holds up whoever opens one for 5 to 16 ms, at every power of two.
  */
 #ifndef WEFT_RUNTIME_H
 #define WEFT_RUNTIME_H

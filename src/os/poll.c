@@ -9,10 +9,13 @@
 #include <limits.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
 #include "os/call.h"
 #include "os/clock.h"
 #include "os/feature.h"
+
+#define ROOM_MOST 65536
 
 int wf_poll_lowest;
 
@@ -58,6 +61,18 @@ void wf_poll_close(struct wf_poll *p)
 {
 	wf_call(close, p->wake_fd);
 	wf_call(close, p->fd);
+}
+
+void wf_poll_make_room(const struct wf_poll *p)
+{
+	struct rlimit limit;
+	long last;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > ROOM_MOST)
+		limit.rlim_cur = ROOM_MOST;
+	last = wf_call(fcntl, p->fd, F_DUPFD_CLOEXEC, (long)limit.rlim_cur - 1);
+	if (last >= 0)
+		wf_call(close, last);
 }
 
 int wf_poll_add(struct wf_poll *p, int fd, uint64_t data)

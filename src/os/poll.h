@@ -39,6 +39,14 @@ long wf_poll_raised(long fd);
 int wf_poll_open(struct wf_poll *p);
 void wf_poll_close(struct wf_poll *p);
 
+/*
+ * Have the kernel's table of the process's descriptors made as large as their
+ * limit, up to 65,536 of them, which takes 8 bytes each.  It doubles as it
+ * fills, and once threads share it whoever opens the next descriptor waits for
+ * an RCU grace period then, 5 to 16 ms.  If it cannot be had, that is so.
+ */
+void wf_poll_make_room(const struct wf_poll *p);
+
 /* Errors: -EPERM the descriptor is always ready (a file); -ENOSPC; -ENOMEM. */
 int wf_poll_add(struct wf_poll *p, int fd, uint64_t data);
 /* False: it was not there. */

@@ -211,6 +211,8 @@ static int begin(const struct weft_options *o)
 	r = begin_workers(o->workers);
 	if (r < 0)
 		return r;
+	/* As long as there may be one thread, for which it is cheap. */
+	wf_poll_make_room(&wf_runtime.workers[0].poll);
 	wf_runtime.stack_class = (uint8_t)wf_stack_class(o->stack_size);
 	wf_loop_options.spin = o->spin;
 	wf_worker_over_reset();

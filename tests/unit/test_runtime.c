@@ -432,6 +432,43 @@ Test(runtime, it_can_be_started_fifty_times_and_leaves_nothing)
 	await_tasks(threads);
 }
 
+/* So many descriptors the kernel's table has room for. */
+static unsigned long room(void)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	unsigned long slots = 0;
+	char line[256];
+
+	cr_assert(f);
+	while (!slots && fgets(line, sizeof line, f))
+		sscanf(line, "FDSize: %lu", &slots);
+	fclose(f);
+	return slots;
+}
+
+static int see_room(void *slots)
+{
+	*(unsigned long *)slots = room();
+	return 0;
+}
+
+/* Or accept() waits for the kernel to make it, which takes milliseconds. */
+Test(runtime, there_is_room_for_as_many_descriptors_as_there_may_be)
+{
+	struct rlimit limit;
+	unsigned long slots;
+	int fds = t_fds();
+
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	if (limit.rlim_cur < 4000)
+		cr_skip_test("at most %lu descriptors", limit.rlim_cur);
+	limit.rlim_cur = 3000;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	t_run(1, see_room, &slots);
+	cr_assert_geq(slots, 3000);
+	cr_assert_eq(t_fds(), fds);
+}
+
 static int leave_signals_alone(void *arg)
 {
 	sigset_t mask;
