@@ -16,6 +16,7 @@
  * Raise RLIMIT_NOFILE before: weft_run() has the kernel make room for so many
  * descriptors, up to 65,536, 8 bytes each.  To make it later, when threads
  * share them, holds up whoever opens one for 5 to 16 ms, at every power of two.
+ * select() looks at as many bits as it is told from then on, past FD_SETSIZE.
  */
 #ifndef WEFT_RUNTIME_H
 #define WEFT_RUNTIME_H

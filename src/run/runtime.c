@@ -211,8 +211,6 @@ static int begin(const struct weft_options *o)
 	r = begin_workers(o->workers);
 	if (r < 0)
 		return r;
-	/* As long as there may be one thread, for which it is cheap. */
-	wf_poll_make_room(&wf_runtime.workers[0].poll);
 	wf_runtime.stack_class = (uint8_t)wf_stack_class(o->stack_size);
 	wf_loop_options.spin = o->spin;
 	wf_worker_over_reset();
@@ -303,6 +301,13 @@ static int run(const struct weft_options *given, struct first *first)
 	r = begin(&o);
 	if (r < 0)
 		return r;
+	/*
+	 * As long as there may be one thread, for which it is cheap.  Not in
+	 * wf_runtime_begin(): programs that know nothing of weft call select()
+	 * with the number of all descriptors there may be and a set for 1,024,
+	 * which goes well as long as the table has no more.
+	 */
+	wf_poll_make_room(&wf_runtime.workers[0].poll);
 	r = begin_threads(&o, true);
 	if (r == 0)
 		r = carry(first);
