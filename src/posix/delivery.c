@@ -178,6 +178,13 @@ static bool kernels(const struct wf_identity *to, uint64_t bit)
 	       (to->regions && !(to->mask & bit));
 }
 
+static void tell(struct wf_identity *to)
+{
+	weft_cancel(to->fiber);
+	if (wf_signal_at_due)
+		wf_signal_at_due(to);
+}
+
 int wf_signal_send(struct wf_identity *to, int signal, const siginfo_t *info)
 {
 	bool wake = false;
@@ -199,12 +206,46 @@ int wf_signal_send(struct wf_identity *to, int signal, const siginfo_t *info)
 		wake = takes(to, bit);
 	}
 	spin_unlock(&to->signals);
-	if (!wake)
-		return r;
-	weft_cancel(to->fiber);
-	if (wf_signal_at_due)
-		wf_signal_at_due(to);
+	if (wake)
+		tell(to);
 	return r;
+}
+
+/* --- what has been sent to the process --- */
+
+static uint64_t drawn(const struct wf_identity *to, uint64_t set, bool awaited)
+{
+	if (atom_load_rlx(&to->promoted) || to->regions)
+		return 0;
+	return set & (awaited ? to->awaited_signals : ~to->mask);
+}
+
+/* If nothing more can be queued, all that is known of it is lost: as there. */
+static bool draw(struct wf_identity *to, uint64_t set)
+{
+	struct timespec none = {0};
+	siginfo_t info;
+	long signal;
+
+	signal = wf_call(rt_sigtimedwait, &set, &info, &none, sizeof set);
+	if (signal <= 0)
+		return false;
+	if (enqueue(to, (int)signal, &info) < 0)
+		to->pending |= signal_bit((int)signal);
+	return true;
+}
+
+uint64_t wf_signal_draw(struct wf_identity *to, uint64_t set, bool awaited,
+			bool *one)
+{
+	/* Locked: it does not enter a region in between. */
+	spin_lock(&to->signals);
+	set = drawn(to, set, awaited);
+	*one = set && draw(to, set);
+	spin_unlock(&to->signals);
+	if (*one)
+		tell(to);
+	return set;
 }
 
 /* --- taking --- */

@@ -6,9 +6,9 @@
  * does not know it.  A signal to a fiber is noted in its identity, under the
  * lock `signals`, and ends its wait.  The fiber itself then has the kernel
  * deliver it, on its own stack: it sends the signal to the kernel thread that
- * it is on, where it is blocked, and lets it through for a moment by
- * sigsuspend(2).  So what the kernel does for a handler, it does: its mask, its
- * information, the default action, the return.
+ * it is on, where it is blocked, and unblocks it there for a moment.  So what
+ * the kernel does for a handler, it does: its mask, its information, the
+ * default action, the return.
  *
  *      send      pending, and the fiber is unparked if it takes the signal; or
  *                straight to the kernel, if the fiber is in a region, where
@@ -16,8 +16,8 @@
  *      take      the fiber, after its wait, at its next call that may wait or
  *                give way, when it ends, or while it computes (knock.h)
  *
- * A signal to the process goes to main(), a thread of the kernel's, and never
- * comes here.
+ * A signal to the process goes to main(), a thread of the kernel's, or, if that
+ * blocks it, is drawn by one that does not (proxy.h).
  */
 #ifndef WF_POSIX_DELIVERY_H
 #define WF_POSIX_DELIVERY_H
@@ -63,6 +63,18 @@ struct wf_kernel_action {
  * Errors: as tgkill(2); -EAGAIN too many are queued.
  */
 int wf_signal_send(struct wf_identity *to, int signal, const siginfo_t *info);
+
+/*
+ * Of what has been sent to the process and is in the set, send it `one`, if it
+ * does not block that, or is in sigwait() for it if only `awaited` are drawn.
+ * It is told all that the kernel knows.  What it would take of the set is
+ * returned: nothing in a region, or if it is a thread again, where the kernel
+ * itself gives it what is sent to the process.
+ *
+ * Context: any thread that blocks every signal, and has been sent none itself.
+ */
+uint64_t wf_signal_draw(struct wf_identity *to, uint64_t set, bool awaited,
+			bool *one);
 
 /*
  * Send it to the kernel thread by which it runs now; `info` as above.

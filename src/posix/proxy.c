@@ -19,80 +19,12 @@
 
 static struct {
 	struct wf_spin lock;
-	int fd;           /* lock: what it reads; 0: it has not begun */
-	uint64_t watched; /* lock: signals */
+	int fd;           /* lock: of signalfd(2); 0: it has not begun */
+	uint64_t watched; /* lock: signals, by that */
 	_Atomic uint64_t main_mask;
 } proxy;
 
-/* --- to whom --- */
-
-struct search {
-	uint64_t bit;
-	struct wf_identity *waits, *takes;
-};
-
-static void look_at(struct weft_fiber *f, void *arg)
-{
-	struct search *s = arg;
-	struct wf_identity *id;
-
-	if (fiber_kind(f) != WF_ADOPTED)
-		return;
-	id = identity_of(f);
-	if (identity_ended(id))
-		return;
-	spin_lock(&id->signals);
-	if (id->awaited_signals & s->bit)
-		s->waits = id;
-	else if (!(id->mask & s->bit))
-		s->takes = id;
-	spin_unlock(&id->signals);
-}
-
-/* False: all block it by now. */
-static bool hand_over(int signal, const siginfo_t *info)
-{
-	struct search s = {.bit = signal_bit(signal)};
-
-	wf_fiber_each(look_at, &s);
-	if (!s.waits && !s.takes)
-		return false;
-	return wf_signal_send(s.waits ? s.waits : s.takes, signal, info) == 0;
-}
-
-/* --- the thread --- */
-
-/* Of a child, or of a file: the kernel says it about these alone. */
-static void fill_in_event(siginfo_t *info, const struct signalfd_siginfo *s)
-{
-	if (s->ssi_signo == SIGCHLD) {
-		info->si_status = s->ssi_status;
-		info->si_utime = (clock_t)s->ssi_utime;
-		info->si_stime = (clock_t)s->ssi_stime;
-	} else if (s->ssi_signo == SIGIO || s->ssi_band) {
-		info->si_band = s->ssi_band;
-		info->si_fd = s->ssi_fd;
-	}
-}
-
-static siginfo_t info_of(const struct signalfd_siginfo *s)
-{
-	siginfo_t info = {.si_signo = (int)s->ssi_signo,
-			  .si_code = s->ssi_code};
-
-	if (s->ssi_code == SI_TIMER) {
-		info.si_timerid = (int)s->ssi_tid;
-		info.si_overrun = (int)s->ssi_overrun;
-	} else {
-		info.si_pid = (pid_t)s->ssi_pid;
-		info.si_uid = s->ssi_uid;
-	}
-	if (s->ssi_code < 0)
-		info.si_value.sival_ptr = (void *)(uintptr_t)s->ssi_ptr;
-	else if (s->ssi_code > 0)
-		fill_in_event(&info, s);
-	return info;
-}
+/* --- what is watched --- */
 
 static void set_watched(uint64_t set)
 {
@@ -111,14 +43,7 @@ int wf_proxy_descriptor(void)
 	return proxy.fd ? proxy.fd : -1;
 }
 
-/* It stays with the process, until somebody takes it or waits for it. */
-static void give_back(int signal)
-{
-	set_watched(proxy.watched & ~signal_bit(signal));
-	wf_call(kill, wf_call(getpid), signal);
-}
-
-/* What main() takes by now is its own, though there is something to read. */
+/* What main() takes by now is its own. */
 static void leave_to_main(void)
 {
 	uint64_t mask = atom_load_rlx(&proxy.main_mask);
@@ -127,30 +52,64 @@ static void leave_to_main(void)
 		set_watched(proxy.watched & mask);
 }
 
+/* --- to whom --- */
+
+struct round {
+	uint64_t set;   /* those that there are */
+	uint64_t taken; /* of them, by somebody */
+	bool awaited;   /* who waits for it goes first */
+	bool one;       /* has been drawn */
+};
+
+static void offer(struct weft_fiber *f, void *arg)
+{
+	struct round *r = arg;
+
+	if (r->one || fiber_kind(f) != WF_ADOPTED ||
+	    identity_ended(identity_of(f)))
+		return;
+	r->taken |= wf_signal_draw(identity_of(f), r->set, r->awaited, &r->one);
+}
+
+/* The process keeps the others until somebody takes them, or waits for them. */
+static bool hand_over(uint64_t set)
+{
+	struct round r = {.set = set, .awaited = true};
+
+	wf_fiber_each(offer, &r);
+	r.awaited = false;
+	wf_fiber_each(offer, &r);
+	if (!r.one)
+		set_watched(proxy.watched & ~(set & ~r.taken));
+	return r.one;
+}
+
 /*
  * Under the lock: whoever has had it since has nothing on its way to a fiber
  * that the kernel knows no more of.
  */
-static bool serve_locked(int fd)
+static bool serve_locked(void)
 {
-	struct signalfd_siginfo s;
-	siginfo_t info;
+	uint64_t pending = 0;
 
 	leave_to_main();
-	if (wf_call(read, fd, &s, sizeof s) != sizeof s)
-		return false;
-	info = info_of(&s);
-	if (!hand_over(info.si_signo, &info))
-		give_back(info.si_signo);
-	return true;
+	wf_call(rt_sigpending, &pending, sizeof pending);
+	pending &= proxy.watched;
+	return pending && hand_over(pending);
 }
 
-static void serve(int fd)
+/* Whether there was one for a fiber. */
+static bool serve(void)
 {
+	bool one;
+
 	spin_lock(&proxy.lock);
-	serve_locked(fd);
+	one = serve_locked();
 	spin_unlock(&proxy.lock);
+	return one;
 }
+
+/* --- the thread --- */
 
 static void *main_of_proxy(void *arg)
 {
@@ -159,7 +118,7 @@ static void *main_of_proxy(void *arg)
 	wf_thread_name("weft-signals");
 	for (;;)
 		if (wf_call(ppoll, &p, 1, NULL, NULL, 0) == 1)
-			serve(p.fd);
+			serve();
 	return NULL;
 }
 
@@ -212,10 +171,8 @@ void wf_proxy_watch(uint64_t mask)
 static void settle(void)
 {
 	wf_sigpipe_drop();
-	spin_lock(&proxy.lock);
-	while (proxy.fd && serve_locked(proxy.fd))
+	while (serve())
 		;
-	spin_unlock(&proxy.lock);
 }
 
 void wf_proxy_settle(uint64_t mask)

@@ -4,9 +4,13 @@
  *
  * The kernel gives a signal to the process to any thread that does not block
  * it, main() first.  If that blocks it, and a fiber does not, there is nobody:
- * workers block everything.  So from the first time that this is so a thread of
- * weft's reads such signals from a descriptor (signalfd), and sends each to a
- * fiber that takes it.  It reads none that main() takes again.
+ * workers block everything.  So from the first time that this is so a thread
+ * of weft's watches for such signals by a descriptor (signalfd), and has each
+ * drawn from the kernel for a fiber that takes it.
+ *
+ * It leaves those alone that main() takes again, those that all have come to
+ * block, and those that only fibers take to whose kernel threads the kernel
+ * gives them itself: until a fiber says that it may be asked.
  */
 #ifndef WF_POSIX_PROXY_H
 #define WF_POSIX_PROXY_H

@@ -39,6 +39,7 @@ static void give_back(struct wf_identity *me)
 	me->regions = 0;
 	spin_unlock(&me->signals);
 	fetch(me);
+	wf_signals_masked(me->mask);
 }
 
 static void borrow(struct wf_identity *me, uint32_t depth)

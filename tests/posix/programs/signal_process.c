@@ -168,6 +168,35 @@ static void take_info(int number, siginfo_t *info, void *context)
 	told = *info;
 }
 
+static bool is_told_of(pid_t child)
+{
+	while (!told.si_signo)
+		linger();
+	return told.si_signo == SIGCHLD && told.si_code == CLD_EXITED &&
+	       told.si_status == 7 && told.si_pid == child;
+}
+
+/* Which ends while this one is in fork() still, or waits for it. */
+static void is_told_of_children(void)
+{
+	int right = 0, status;
+
+	for (int i = 0; i < 300; i++) {
+		told.si_signo = 0;
+		pid_t child = fork();
+		if (child == 0)
+			_exit(7);
+		MUST_ERRNO(child);
+		if (i % 2)
+			while (waitpid(child, &status, 0) == -1)
+				EXPECT(errno == EINTR);
+		right += is_told_of(child);
+		if (i % 2 == 0)
+			MUST_ERRNO(waitpid(child, &status, 0));
+	}
+	see("children: %d", right);
+}
+
 static void *is_told(void *arg)
 {
 	struct timespec soon = {0, 1000000};
@@ -177,7 +206,6 @@ static void *is_told(void *arg)
 	union sigval value = {.sival_int = 42};
 	sigset_t set = only(SIGUSR1);
 	timer_t timer;
-	pid_t child;
 
 	sigaddset(&set, SIGCHLD);
 	MUST(pthread_sigmask(SIG_UNBLOCK, &set, NULL));
@@ -195,15 +223,7 @@ static void *is_told(void *arg)
 	see("timer: %d, value %d", told.si_code == SI_TIMER,
 	    told.si_value.sival_int);
 	MUST_ERRNO(timer_delete(timer));
-	told.si_signo = 0;
-	child = fork();
-	if (child == 0)
-		_exit(7);
-	while (!told.si_signo)
-		linger();
-	see("child: %d, status %d, from it %d", told.si_code == CLD_EXITED,
-	    told.si_status, told.si_pid == child);
-	MUST_ERRNO(waitpid(child, NULL, 0));
+	is_told_of_children();
 	return arg;
 }
 
