@@ -213,6 +213,14 @@ int wf_signal_send(struct wf_identity *to, int signal, const siginfo_t *info)
 
 /* --- what has been sent to the process --- */
 
+int wf_signal_fetch_kernels(uint64_t set, siginfo_t *info)
+{
+	struct timespec none = {0};
+	long r = wf_call(rt_sigtimedwait, &set, info, &none, sizeof set);
+
+	return r > 0 ? (int)r : 0;
+}
+
 static uint64_t drawn(const struct wf_identity *to, uint64_t set, bool awaited)
 {
 	if (atom_load_rlx(&to->promoted) || to->regions)
@@ -220,19 +228,15 @@ static uint64_t drawn(const struct wf_identity *to, uint64_t set, bool awaited)
 	return set & (awaited ? to->awaited_signals : ~to->mask);
 }
 
-/* If nothing more can be queued, all that is known of it is lost: as there. */
+/* If no more can be queued, what is known of it is lost: as in the kernel. */
 static bool draw(struct wf_identity *to, uint64_t set)
 {
-	struct timespec none = {0};
 	siginfo_t info;
-	long signal;
+	int signal = wf_signal_fetch_kernels(set, &info);
 
-	signal = wf_call(rt_sigtimedwait, &set, &info, &none, sizeof set);
-	if (signal <= 0)
-		return false;
-	if (enqueue(to, (int)signal, &info) < 0)
-		to->pending |= signal_bit((int)signal);
-	return true;
+	if (signal && enqueue(to, signal, &info) < 0)
+		to->pending |= signal_bit(signal);
+	return signal;
 }
 
 uint64_t wf_signal_draw(struct wf_identity *to, uint64_t set, bool awaited,
@@ -410,10 +414,7 @@ void wf_signals_promote(struct wf_identity *me)
 
 void wf_sigpipe_drop(void)
 {
-	uint64_t mask = signal_bit(SIGPIPE);
-	struct timespec none = {0};
-
-	wf_call(rt_sigtimedwait, &mask, NULL, &none, sizeof mask);
+	wf_signal_fetch_kernels(signal_bit(SIGPIPE), NULL);
 }
 
 /* --- masks --- */

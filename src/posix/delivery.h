@@ -93,6 +93,14 @@ int wf_signal_to_kernel(struct wf_identity *to, int signal,
  */
 int wf_signal_fetch(struct wf_identity *me, uint64_t set, siginfo_t *info);
 
+/*
+ * The same of what the kernel has for this thread or for the process, of which
+ * only what is blocked pends.
+ *
+ * Context: any thread.
+ */
+int wf_signal_fetch_kernels(uint64_t set, siginfo_t *info);
+
 /* The present thread has ended: what was pending is nobody's. */
 void wf_signals_forget(struct wf_identity *id);
 

@@ -4,7 +4,6 @@
  */
 #include "posix/proxy.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>

@@ -15,20 +15,14 @@
  */
 static void fetch(struct wf_identity *me)
 {
-	struct timespec none = {0};
 	uint64_t pending = 0;
 	siginfo_t info;
-	long signal;
+	int signal;
 
 	wf_call(rt_sigpending, &pending, sizeof pending);
 	pending &= ~me->mask;
-	while (pending) {
-		signal = wf_call(rt_sigtimedwait, &pending, &info, &none,
-				 sizeof pending);
-		if (signal <= 0)
-			return;
-		wf_signal_send(me, (int)signal, &info);
-	}
+	while (pending && (signal = wf_signal_fetch_kernels(pending, &info)))
+		wf_signal_send(me, signal, &info);
 }
 
 static void give_back(struct wf_identity *me)
@@ -39,6 +33,7 @@ static void give_back(struct wf_identity *me)
 	me->regions = 0;
 	spin_unlock(&me->signals);
 	fetch(me);
+	/* And what comes next the kernel cannot give it. */
 	wf_signals_masked(me->mask);
 }
 

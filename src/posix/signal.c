@@ -222,21 +222,13 @@ WF_HOOK int pause(void)
 
 /* --- waiting for the signal itself --- */
 
-/* One that was sent to the process: every worker blocks it. */
-static int take_processes(uint64_t set, siginfo_t *info)
-{
-	struct timespec none = {0};
-	long r = wf_call(rt_sigtimedwait, &set, info, &none, sizeof set);
-
-	return r > 0 ? (int)r : 0;
-}
-
 static int take_any(struct wf_identity *me, uint64_t set, siginfo_t *info)
 {
 	int signal = wf_signal_fetch(me, set, info);
 
+	/* One that was sent to the process: every worker blocks it. */
 	if (!signal)
-		signal = take_processes(set, info);
+		signal = wf_signal_fetch_kernels(set, info);
 	/* As libc says. */
 	if (signal && info && info->si_code == SI_TKILL)
 		info->si_code = SI_USER;

@@ -238,6 +238,7 @@ static int runtime_round(void *arg)
 	size_t bytes = all.count * STRIDE;
 	char *base;
 
+	(void)arg;
 	note(NEW_SPAWN, spawn_all());
 	note_held();
 	join_all();
@@ -249,7 +250,6 @@ static int runtime_round(void *arg)
 	for (int i = 0; i < AGAIN; i++)
 		take_again(base, bytes);
 	munmap(base, bytes);
-	(void)arg;
 	return 0;
 }
 
