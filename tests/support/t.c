@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -154,5 +155,19 @@ int t_fds(void)
 	while (readdir(d))
 		n++;
 	closedir(d);
+	return n;
+}
+
+long t_proc(const char *path, const char *name)
+{
+	FILE *f = fopen(path, "re");
+	char line[256];
+	long n = -1;
+
+	while (f && n < 0 && fgets(line, sizeof line, f))
+		if (strncmp(line, name, strlen(name)) == 0)
+			n = strtol(line + strlen(name), NULL, 10);
+	if (f)
+		fclose(f);
 	return n;
 }

@@ -112,4 +112,7 @@ int t_pair(int fd[2]);
 /* Descriptors that are open in this process; -E... */
 int t_fds(void);
 
+/* The number in the line of a file under /proc that begins so; -1: none. */
+long t_proc(const char *path, const char *name);
+
 #endif

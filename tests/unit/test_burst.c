@@ -6,8 +6,6 @@
  */
 #include "support/t.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -23,24 +21,9 @@ TestSuite(burst, .timeout = 100 * T_SLOW, .disabled = T_SANITIZED);
 #define TOUCHED (32 << 10)
 #define LEFT    256 /* bytes: a handle and a place on the list, which stay */
 
-/* Bytes, from a line of a file under /proc. */
-static size_t proc_bytes(const char *path, const char *name)
-{
-	FILE *file = fopen(path, "re");
-	char line[256];
-	size_t kib = 0;
-
-	while (file && fgets(line, sizeof line, file))
-		if (strncmp(line, name, strlen(name)) == 0)
-			kib = strtoul(line + strlen(name), NULL, 10);
-	if (file)
-		fclose(file);
-	return kib << 10;
-}
-
 static size_t resident(void)
 {
-	return proc_bytes("/proc/self/status", "VmRSS:");
+	return (size_t)t_proc("/proc/self/status", "VmRSS:") << 10;
 }
 
 static size_t count;
@@ -92,8 +75,10 @@ static int burst_and_rest(void *unused)
 
 Test(burst, its_memory_comes_back_when_the_workers_rest)
 {
+	long available = t_proc("/proc/meminfo", "MemAvailable:");
+
 	count = t_scale(100000);
-	if (proc_bytes("/proc/meminfo", "MemAvailable:") < count * 2 * TOUCHED)
+	if (available < 0 || (size_t)available << 10 < count * 2 * TOUCHED)
 		cr_skip_test("there is not enough memory");
 	t_run(2, burst_and_rest, NULL);
 }

@@ -757,23 +757,16 @@ Test(file, what_was_got_before_the_deadline_is_given)
 
 /* --- what is cached takes no thread --- */
 
-static int threads(void)
+static long threads(void)
 {
-	char line[256];
-	FILE *f = fopen("/proc/self/status", "r");
-	int n = -1;
-
-	while (f && fgets(line, sizeof line, f))
-		sscanf(line, "Threads: %d", &n);
-	if (f)
-		fclose(f);
-	return n;
+	return t_proc("/proc/self/status", "Threads:");
 }
 
 static int cached(void *arg)
 {
 	unsigned char buf[2 * PAGE];
-	int fd = open(fresh_name(), O_RDWR | O_CREAT | O_EXCL, 0600), before;
+	int fd = open(fresh_name(), O_RDWR | O_CREAT | O_EXCL, 0600);
+	long before;
 
 	(void)arg;
 	fill(buf, sizeof buf, 0);

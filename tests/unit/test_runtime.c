@@ -432,23 +432,10 @@ Test(runtime, it_can_be_started_fifty_times_and_leaves_nothing)
 	await_tasks(threads);
 }
 
-/* So many descriptors the kernel's table has room for. */
-static unsigned long room(void)
-{
-	FILE *f = fopen("/proc/self/status", "re");
-	unsigned long slots = 0;
-	char line[256];
-
-	cr_assert(f);
-	while (!slots && fgets(line, sizeof line, f))
-		sscanf(line, "FDSize: %lu", &slots);
-	fclose(f);
-	return slots;
-}
-
+/* For so many descriptors the kernel's table has. */
 static int see_room(void *slots)
 {
-	*(unsigned long *)slots = room();
+	*(long *)slots = t_proc("/proc/self/status", "FDSize:");
 	return 0;
 }
 
@@ -456,7 +443,7 @@ static int see_room(void *slots)
 Test(runtime, there_is_room_for_as_many_descriptors_as_there_may_be)
 {
 	struct rlimit limit;
-	unsigned long slots;
+	long slots;
 	int fds = t_fds();
 
 	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);

@@ -446,21 +446,14 @@ Test(sentinel, a_thread_that_is_merely_preempted_keeps_its_worker)
 
 static long switches(pid_t tid)
 {
-	char path[64], line[128];
-	long n = 0, more;
-	FILE *f;
+	char path[64];
+	long forced, own;
 
 	snprintf(path, sizeof path, "/proc/self/task/%d/status", (int)tid);
-	f = fopen(path, "r");
-	T_CHECK(f != NULL);
-	while (f && fgets(line, sizeof line, f))
-		if (sscanf(line, "nonvoluntary_ctxt_switches: %ld", &more) ==
-			    1 ||
-		    sscanf(line, "voluntary_ctxt_switches: %ld", &more) == 1)
-			n += more;
-	if (f)
-		fclose(f);
-	return n;
+	forced = t_proc(path, "nonvoluntary_ctxt_switches:");
+	own = t_proc(path, "voluntary_ctxt_switches:");
+	T_CHECK(forced >= 0 && own >= 0);
+	return forced + own;
 }
 
 static _Atomic pid_t watcher;
