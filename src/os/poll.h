@@ -44,6 +44,8 @@ void wf_poll_close(struct wf_poll *p);
  * limit, up to 65,536 of them, which takes 8 bytes each.  It doubles as it
  * fills, and once threads share it whoever opens the next descriptor waits for
  * an RCU grace period then, 5 to 16 ms.  If it cannot be had, that is so.
+ *
+ * Context: before there are threads, or it waits as long itself.
  */
 void wf_poll_make_room(const struct wf_poll *p);
 
