@@ -82,11 +82,14 @@ need_all() {
 	need qemu-user-static -- has qemu-aarch64-static
 }
 
-# What tests/bench/figures.py measures weft against.  redis-tools has the server
-# too, as redis-check-rdb, and unlike redis-server starts no service.  Unchanged
-# programs are loaded by ab and in TLS.
+# What tests/bench/figures.py measures with, and what it measures weft against.
+# redis-tools has the server too, as redis-check-rdb, and unlike redis-server
+# starts no service.  Unchanged programs are loaded by ab and in TLS.
 need_peers() {
 	need_build
+	need python3 -- has python3
+	need wrk -- has wrk
+	need strace -- has strace
 	need golang-go -- has go
 	need cargo -- has cargo
 	need librust-tokio-dev -- ls -d /usr/share/cargo/registry/tokio-1.*
